@@ -1,0 +1,230 @@
+"""Every setting, as frozen dataclasses; the CLI, YAML files and JSON schemas are made from them."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from genomamba.alphabet import get_alphabet
+from genomamba.errors import ConfigError
+
+__all__ = ["PRESETS", "ModelConfig", "PretrainConfig", "check_no_leak"]
+
+Direction = Literal["causal", "bidirectional"]
+Objective = Literal["next_token", "masked"]
+Strand = Literal["random", "forward", "equivariant"]
+
+PRESETS: Final[dict[str, dict[str, int]]] = {
+    "tiny": {"num_layers": 4, "d_model": 64},
+    "small": {"num_layers": 4, "d_model": 128},
+    "base": {"num_layers": 8, "d_model": 256},
+    "large": {"num_layers": 16, "d_model": 256},
+    "xl": {"num_layers": 24, "d_model": 768},
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelConfig:
+    """Shape of the network. Nothing here depends on the data, the device or the run."""
+
+    alphabet: Literal["dna", "bytes"] = "dna"
+    """Alphabet whose token ids the embedding and the head have."""
+    d_model: int = 64
+    """Width of the residual stream, in channels."""
+    num_layers: int = 4
+    """Number of residual blocks."""
+    d_state: int = 16
+    """Size n of the state of each channel."""
+    d_conv: int = 4
+    """Taps of the short convolution, the present position included."""
+    expand: int = 2
+    """d_inner = expand * d_model channels inside a mixer."""
+    dt_rank: int = 0
+    """Rank of the projection that gives the step delta; 0 stands for ceil(d_model / 16)."""
+    direction: Direction = "causal"
+    """causal: each position sees what lies left of it; bidirectional: both sides, by two mixers a layer."""
+    tie_directions: bool = True
+    """Bidirectional only: both mixers of a layer share their input and output projections."""
+    equivariant: bool = False
+    """Run the network on both strands and combine them at the head, so that it commutes with reverse complement."""
+    norm_eps: float = 1e-5
+    """Added under the root of RMSNorm."""
+
+    def __post_init__(self) -> None:
+        _require("d_model", self.d_model, 1, 65_536, "64")
+        _require("num_layers", self.num_layers, 1, 1_024, "4")
+        _require("d_state", self.d_state, 1, 256, "16")
+        _require("d_conv", self.d_conv, 1, 8, "4")
+        _require("expand", self.expand, 1, 16, "2")
+        _require("dt_rank", self.dt_rank, 0, self.d_inner, "0 for ceil(d_model / 16)")
+        if self.equivariant and not get_alphabet(self.alphabet).has_complement:
+            raise ConfigError(f"an equivariant model needs a complement, and the {self.alphabet} alphabet has none")
+
+    @property
+    def d_inner(self) -> int:
+        """Channels inside a mixer."""
+        return self.expand * self.d_model
+
+    @property
+    def resolved_dt_rank(self) -> int:
+        """dt_rank, with 0 resolved to ceil(d_model / 16)."""
+        return self.dt_rank or -(-self.d_model // 16)
+
+    @property
+    def vocab_size(self) -> int:
+        """Rows of the embedding."""
+        return get_alphabet(self.alphabet).vocab_size
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain values, for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
+        """Read back what `to_dict` gave. Raises `ConfigError` that names unknown fields."""
+        if unknown := sorted(set(values) - {field.name for field in dataclasses.fields(cls)}):
+            raise ConfigError(f"model config has unknown fields {', '.join(unknown)}")
+        return cls(**values)
+
+
+def check_no_leak(*, direction: Direction, objective: Objective, equivariant: bool) -> None:
+    """Refuse the combinations in which the network sees the target it is asked to predict.
+
+    Raises
+    ------
+    ConfigError
+        For next-token prediction by a bidirectional or an equivariant network, and for masks under a causal one.
+    """
+    if objective == "next_token" and direction == "bidirectional":
+        raise ConfigError(
+            "--objective next_token with --direction bidirectional leaks the target: the position right of it "
+            "is read; use --objective masked, or --direction causal"
+        )
+    if objective == "next_token" and equivariant:
+        raise ConfigError(
+            "--objective next_token with --strand equivariant leaks the target: the other strand has read it; "
+            "use --strand random, or --objective masked"
+        )
+    if objective == "masked" and direction == "causal":
+        raise ConfigError(
+            "--objective masked with --direction causal would read one side of each mask only; "
+            "use --direction bidirectional, or --objective next_token"
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PretrainConfig:
+    """Everything that `genomamba pretrain` can be told. None stands for a default that the plan resolves and prints."""
+
+    # Data
+    fasta: tuple[str, ...] = ()
+    """FASTA files, directories or globs; plain, gzip or BGZF. None given: chromosome I of three yeasts, which come along."""
+    alphabet: Literal["dna", "bytes"] = "dna"
+    """dna reads A C G T N; bytes reads any file, one token a byte."""
+    contigs: tuple[str, ...] = ()
+    """Contigs to use, as names or patterns such as 'chr*'. Default: all but alternative, unplaced, decoy and viral ones."""
+    chrom_map: str | None = None
+    """Two-column file: name given in an option, name in the FASTA."""
+    valid: tuple[str, ...] = ()
+    """Contigs held out for validation."""
+    test: tuple[str, ...] = ()
+    """Contigs held out for the test, read once, at the end."""
+    valid_bed: str | None = None
+    """BED of stretches held out for validation."""
+    test_bed: str | None = None
+    """BED of stretches held out for the test."""
+    valid_share: float = 0.05
+    """Share of the bases held out in blocks for validation, where no contigs and no BED are named."""
+    test_share: float = 0.05
+    """Share of the bases held out in blocks for the test, where no contigs and no BED are named."""
+    max_n: float = 0.2
+    """Windows with a larger share of N are drawn again."""
+    softmask_weight: float = 1.0
+    """Weight of soft-masked (lower-case) bases in the training loss, 0 to 1."""
+    cache_dir: str | None = None
+    """Where caches of FASTA files are kept. Default: GENOMAMBA_CACHE_DIR, else the user's cache folder."""
+
+    # Model
+    preset: Literal["tiny", "small", "base", "large", "xl"] | None = None
+    """Size of the network. Default: tiny on a CPU, base on a GPU."""
+    d_model: int | None = None
+    """Width; overrides the preset's."""
+    num_layers: int | None = None
+    """Depth; overrides the preset's."""
+    d_state: int = 16
+    """State size of each channel."""
+    objective: Objective = "next_token"
+    """What is learnt: the next base, or masked bases from both sides."""
+    direction: Direction | None = None
+    """Default: causal for next_token, bidirectional for masked."""
+    strand: Strand | None = None
+    """random: one strand drawn per sample; forward: as in the file; equivariant: both. Default: random, forward for bytes."""
+    init: str | None = None
+    """Go on from these weights: a run folder or a checkpoint folder. Fixes the network's shape."""
+
+    # Optimisation
+    context: int | None = None
+    """Bases that the model sees at once. Default: 1,024 on a CPU, 8,192 on a GPU."""
+    batch_size: int | None = None
+    """Windows a step and accumulation. Default: as many as make 8,192 bases on a CPU, 131,072 on a GPU."""
+    accumulate: int = 1
+    """Batches whose gradients are summed before a step."""
+    max_steps: int | None = None
+    """Stop after this many steps."""
+    max_tokens: int | None = None
+    """Stop after this many training bases. Default, where no limit is given: 10 passes or 100 a parameter, the fewer."""
+    max_minutes: float | None = None
+    """Stop after this much training time; the learning rate then follows the clock."""
+    learning_rate: float = 4e-3
+    """Peak learning rate."""
+    weight_decay: float = 0.1
+    """AdamW's decay; not on A_log, D, delta's bias, norms and biases."""
+    warmup: float = 0.05
+    """Share of the run over which the learning rate rises."""
+    clip: float = 1.0
+    """Largest norm of the gradient."""
+
+    # Run
+    out: str | None = None
+    """Run folder. Default: runs/NAME after the first FASTA."""
+    seed: int = 0
+    """Seed of the weights and of every sample."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1, ...; auto takes a GPU where there is one."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the matrix products; auto is bfloat16 on a GPU that has it, else float32."""
+    threads: int | None = None
+    """CPU threads. Default: the CPU set, SLURM_CPUS_PER_TASK."""
+    workers: int | None = None
+    """Processes that read windows. Default: 0 on a CPU, 2 on a GPU."""
+    valid_every: int | None = None
+    """Steps between validations. Default: a twentieth of the run."""
+    checkpoint_every: int | None = None
+    """Steps between checkpoints. Default: as --valid-every."""
+    keep: int = 2
+    """Checkpoints kept, beside the best by validation."""
+    resume: bool = False
+    """Go on with the run in --out."""
+    force: bool = False
+    """Replace what is in --out."""
+    dry_run: bool = False
+    """Print the plan and stop."""
+
+    def __post_init__(self) -> None:
+        for name in ("valid_share", "test_share", "max_n", "softmask_weight", "warmup"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise ConfigError(f"--{name.replace('_', '-')} is {value}; it must lie between 0 and 1")
+        for name in ("context", "batch_size", "accumulate", "max_steps", "max_tokens", "max_minutes", "threads",
+                     "valid_every", "checkpoint_every", "keep", "learning_rate", "clip"):  # fmt: skip
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ConfigError(f"--{name.replace('_', '-')} is {value}; it must be above 0")
+        if self.resume and self.force:
+            raise ConfigError("--resume goes on with a run and --force replaces it; give one of the two")
+
+
+def _require(name: str, value: int, low: int, high: int, example: str) -> None:
+    if not low <= value <= high:
+        raise ConfigError(f"model.{name} is {value}; it must lie between {low} and {high}, such as {example}")
