@@ -1,0 +1,24 @@
+"""A residual block: normalise, mix, add."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from genomamba.config import ModelConfig
+from genomamba.model.mixer import BidirectionalMixer, Mixer
+
+__all__ = ["Block"]
+
+
+class Block(nn.Module):
+    """x + mixer(norm(x)); the residual stream stays in float32 under autocast."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.norm = nn.RMSNorm(config.d_model, eps=config.norm_eps)
+        self.mixer = Mixer(config) if config.direction == "causal" else BidirectionalMixer(config)
+
+    def forward(self, x_blm: Tensor) -> Tensor:
+        """Map the residual stream (batch, length, d_model) to the same shape and dtype."""
+        mixed: Tensor = x_blm + self.mixer(self.norm(x_blm))
+        return mixed

@@ -1,0 +1,25 @@
+"""Two strands are a batch of two: stack a sequence with its reverse complement, and combine at the head.
+
+An equivariant network is the plain one run on both strands, with
+logits = head(a) + reverse(complement(head(b))). It then commutes with reverse complement: that of the input gives
+the reversed logits with complementary columns exchanged (Schiff et al. 2024, arXiv:2403.03234, section 3.2, in the form
+that needs no special layer).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["merge_strands", "stack_strands"]
+
+
+def stack_strands(tokens: Tensor, complement: Tensor) -> Tensor:
+    """Stack tokens (batch, length) and their reverse complements: (2 * batch, length)."""
+    return torch.cat([tokens, complement[tokens.flip(1)]])
+
+
+def merge_strands(logits: Tensor, complement: Tensor) -> Tensor:
+    """Combine logits (2 * batch, length, vocab) of stacked strands into (batch, length, vocab)."""
+    given, other = logits.chunk(2)
+    return given + other.flip(1)[..., complement]
