@@ -1,0 +1,10 @@
+"""Kernels of state-space models, for CPUs: the selective scan and the causal convolution.
+
+They know nothing of DNA and need torch and numba alone. `README.md` in the folder above gives the
+symbols, the layout and the derivation of both passes.
+"""
+
+from genomamba_kernels.conv.op import causal_conv1d
+from genomamba_kernels.scan.op import selective_scan
+
+__all__ = ["causal_conv1d", "selective_scan"]

@@ -1,0 +1,1 @@
+"""The causal depthwise convolution: the specification, the CPU kernels, and the operator."""

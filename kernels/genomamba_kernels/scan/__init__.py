@@ -1,0 +1,1 @@
+"""The selective scan: the specification, the CPU kernels, and the operator."""

@@ -1,0 +1,130 @@
+"""Shapes, dtypes and devices of the arguments: every message of the package is written here."""
+
+import torch
+from torch import Tensor
+
+BACKENDS = ("auto", "cpu", "reference")
+FLOATING = (torch.float32, torch.bfloat16, torch.float64)
+LARGEST_STATE = 256
+
+
+def check_scan(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    delta_bias: Tensor | None,
+    initial_state: Tensor | None,
+) -> None:
+    """Raise ValueError where the arguments of `selective_scan` disagree with each other."""
+    where = "selective_scan"
+    if u.dim() != 3:
+        raise ValueError(f"{where}: u has shape {_shape(u)}, expected (b l d)")
+    if A.dim() != 2:
+        raise ValueError(f"{where}: A has shape {_shape(A)}, expected (d n)")
+    sizes = {"b": u.shape[0], "l": u.shape[1], "d": u.shape[2], "n": A.shape[1]}
+    _check_sizes(where, "u", sizes, "bld")
+    _check_shape(where, "A", A, "dn", sizes, "u")
+    if not 1 <= sizes["n"] <= LARGEST_STATE:
+        raise ValueError(f"{where}: A has d_state {sizes['n']}, expected 1 to {LARGEST_STATE}")
+    _check_shape(where, "delta", delta, "bld", sizes, "u")
+    _check_shape(where, "B", B, "bln", sizes, "u")
+    _check_shape(where, "C", C, "bln", sizes, "u")
+    _check_shape(where, "D", D, "d", sizes, "u")
+    _check_shape(where, "z", z, "bld", sizes, "u")
+    _check_shape(where, "delta_bias", delta_bias, "d", sizes, "u")
+    _check_shape(where, "initial_state", initial_state, "bdn", sizes, "u")
+    named = {"delta": delta, "A": A, "B": B, "C": C, "D": D, "z": z, "delta_bias": delta_bias}
+    _check_kind(where, "u", u, named | {"initial_state": initial_state})
+
+
+def check_conv(x: Tensor, weight: Tensor, bias: Tensor | None, initial_state: Tensor | None) -> None:
+    """Raise ValueError where the arguments of `causal_conv1d` disagree with each other."""
+    where = "causal_conv1d"
+    if x.dim() != 3:
+        raise ValueError(f"{where}: x has shape {_shape(x)}, expected (b l d)")
+    if weight.dim() != 2:
+        raise ValueError(f"{where}: weight has shape {_shape(weight)}, expected (d k)")
+    sizes = {"b": x.shape[0], "l": x.shape[1], "d": x.shape[2], "k": weight.shape[1]}
+    sizes["k-1"] = sizes["k"] - 1
+    _check_sizes(where, "x", sizes, "bld")
+    if sizes["k"] < 1:
+        raise ValueError(f"{where}: weight has shape {_shape(weight)}, expected (d k) with k of 1 or more")
+    _check_shape(where, "weight", weight, "dk", sizes, "x")
+    _check_shape(where, "bias", bias, "d", sizes, "x")
+    _check_shape(where, "initial_state", initial_state, ("b", "k-1", "d"), sizes, "x and weight")
+    _check_kind(where, "x", x, {"weight": weight, "bias": bias, "initial_state": initial_state})
+
+
+def check_activation(activation: str | None) -> None:
+    """Raise ValueError for any activation but None and "silu"."""
+    if activation not in (None, "silu"):
+        raise ValueError(f"causal_conv1d: activation is {activation!r}, expected None or 'silu'")
+
+
+def resolve_backend(where: str, backend: str, device: torch.device) -> str:
+    """Return the backend to run: the one asked for, or for "auto" the one of the device."""
+    if backend not in BACKENDS:
+        names = ", ".join(repr(name) for name in BACKENDS)
+        raise ValueError(f"{where}: backend is {backend!r}, expected one of {names}")
+    if backend == "reference":
+        return backend
+    if device.type != "cpu":
+        raise NotImplementedError(
+            f"{where}: no kernel runs on {device}; move the tensors to the CPU, or pass backend='reference'"
+        )
+    return "cpu"
+
+
+def _check_sizes(where: str, name: str, sizes: dict[str, int], axes: str) -> None:
+    for axis in axes:
+        if sizes[axis] < 1:
+            shape = tuple(sizes[letter] for letter in axes)
+            raise ValueError(f"{where}: {name} has shape {shape}, expected ({' '.join(axes)}) without a 0")
+
+
+def _check_shape(
+    where: str,
+    name: str,
+    tensor: Tensor | None,
+    axes: str | tuple[str, ...],
+    sizes: dict[str, int],
+    source: str,
+) -> None:
+    if tensor is None:
+        return
+    if tensor.dim() != len(axes):
+        raise ValueError(f"{where}: {name} has shape {_shape(tensor)}, expected ({' '.join(axes)})")
+    for axis, size in zip(axes, tensor.shape, strict=True):
+        if size != sizes[axis]:
+            raise ValueError(
+                f"{where}: {name} has shape {_shape(tensor)}, expected ({' '.join(axes)})"
+                f" with {axis}={sizes[axis]} as in {source if axis != 'n' else 'A'}"
+            )
+
+
+def _check_kind(where: str, first: str, tensor: Tensor, others: dict[str, Tensor | None]) -> None:
+    for name, other in {first: tensor, **others}.items():
+        if other is None:
+            continue
+        if other.dtype not in FLOATING:
+            raise ValueError(f"{where}: {name} is {other.dtype}, expected float32, bfloat16 or float64")
+        if (other.dtype == torch.float64) != (tensor.dtype == torch.float64):
+            raise ValueError(
+                f"{where}: {name} is {other.dtype} but {first} is {tensor.dtype};"
+                " float64 does not mix with others, convert one of them"
+            )
+        if other.device != tensor.device:
+            raise ValueError(f"{where}: {name} is on {other.device} but {first} is on {tensor.device}")
+
+
+def _shape(tensor: Tensor) -> tuple[int, ...]:
+    return tuple(tensor.shape)
+
+
+def state_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Return the dtype of the state for inputs of a dtype: float64 for float64, else float32."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
