@@ -1,8 +1,8 @@
 """Token alphabets: `dna` (A C G T N) and `bytes` (any byte), each a set of look-up tables over uint8.
 
-Three forms of one sequence occur. *Text* is what a file holds. *Symbols* are uint8, one per base, and are what
-the cache stores: for `dna` the token id with the soft-mask bit (0x80) set where the letter was lower case; for `bytes`
-the byte itself. *Tokens* are what a model reads.
+Three forms of one sequence occur. *Text* is what a file holds. *Symbols* are uint8, one per base, and are
+what the cache stores: for `dna` the token id with the soft-mask bit (0x80) set where the letter was lower case;
+for `bytes` the byte itself. *Tokens* are what a model reads.
 
 The ids of `dna` and of its specials are those of Caduceus (Schiff et al. 2024, arXiv:2403.03234).
 """
@@ -81,12 +81,14 @@ class Alphabet:
         return np.flatnonzero(self.is_target_token)
 
     def symbols(self, text: str | bytes | bytearray | memoryview | UInt8Array) -> UInt8Array:
-        """Turn text into symbols, uint8, one a letter. Raises `DataError` on a letter outside the alphabet."""
+        """Turn text into symbols, uint8, one a letter. Raises `DataError` on any other letter."""
         raw = _as_bytes(text)
         symbols = self.symbol_of_text[raw]
         if self.has_complement and (bad := np.flatnonzero(symbols == _INVALID)).size:
             letter = chr(int(raw[bad[0]]))
-            raise DataError(f"position {bad[0] + 1} holds {letter!r}; the dna alphabet has A C G T N and IUPAC codes")
+            raise DataError(
+                f"position {bad[0] + 1} holds {letter!r}; the dna alphabet has A C G T N and IUPAC codes"
+            )
         return symbols
 
     def encode(self, text: str | bytes | bytearray | memoryview | UInt8Array) -> TokenArray:
@@ -95,16 +97,16 @@ class Alphabet:
 
     def decode(self, tokens: npt.ArrayLike) -> bytes:
         """Turn tokens back into text; specials become `?`, soft-masked letters come back in upper case."""
-        return self.text_of_token[np.asarray(tokens)].tobytes()
+        return bytes(self.text_of_token[np.asarray(tokens)].tobytes())
 
     def softmask(self, symbols: UInt8Array) -> npt.NDArray[np.bool_]:
         """Tell which symbols were lower case, bool; always False for `bytes`."""
         if not self.has_complement:
             return np.zeros(symbols.shape, dtype=np.bool_)
-        return (symbols & SOFTMASK_BIT) != 0
+        return (symbols & SOFTMASK_BIT).astype(np.bool_)
 
     def reverse_complement(self, tokens: TokenArray) -> TokenArray:
-        """Reverse the last axis and exchange each token for its complement. Raises `ConfigError` for `bytes`."""
+        """Reverse the last axis and complement each token. Raises `ConfigError` for `bytes`."""
         if self.complement_of_token is None:
             raise ConfigError(f"the {self.name} alphabet has no complement; use --strand forward")
         return self.complement_of_token[tokens[..., ::-1]]
@@ -154,4 +156,8 @@ def _bytes() -> Alphabet:
 def _as_bytes(text: str | bytes | bytearray | memoryview | UInt8Array) -> UInt8Array:
     if isinstance(text, str):
         text = text.encode("ascii", errors="replace")
-    return np.frombuffer(text, np.uint8) if not isinstance(text, np.ndarray) else text.astype(np.uint8, copy=False)
+    return (
+        np.frombuffer(text, np.uint8)
+        if not isinstance(text, np.ndarray)
+        else text.astype(np.uint8, copy=False)
+    )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final, Literal
 
 from genomamba.alphabet import get_alphabet
 from genomamba.errors import ConfigError
@@ -47,7 +48,7 @@ class ModelConfig:
     tie_directions: bool = True
     """Bidirectional only: both mixers of a layer share their input and output projections."""
     equivariant: bool = False
-    """Run the network on both strands and combine them at the head, so that it commutes with reverse complement."""
+    """Run the network on both strands and combine them at the head: it commutes with reverse complement."""
     norm_eps: float = 1e-5
     """Added under the root of RMSNorm."""
 
@@ -59,7 +60,7 @@ class ModelConfig:
         _require("expand", self.expand, 1, 16, "2")
         _require("dt_rank", self.dt_rank, 0, self.d_inner, "0 for ceil(d_model / 16)")
         if self.equivariant and not get_alphabet(self.alphabet).has_complement:
-            raise ConfigError(f"an equivariant model needs a complement, and the {self.alphabet} alphabet has none")
+            raise ConfigError(f"equivariant needs a complement, and the {self.alphabet} alphabet has none")
 
     @property
     def d_inner(self) -> int:
@@ -94,17 +95,17 @@ def check_no_leak(*, direction: Direction, objective: Objective, equivariant: bo
     Raises
     ------
     ConfigError
-        For next-token prediction by a bidirectional or an equivariant network, and for masks under a causal one.
+        For next-token prediction by a bidirectional or equivariant network, and for masks under a causal one.
     """
     if objective == "next_token" and direction == "bidirectional":
         raise ConfigError(
-            "--objective next_token with --direction bidirectional leaks the target: the position right of it "
-            "is read; use --objective masked, or --direction causal"
+            "--objective next_token with --direction bidirectional leaks the target: the position right of "
+            "it is read; use --objective masked, or --direction causal"
         )
     if objective == "next_token" and equivariant:
         raise ConfigError(
-            "--objective next_token with --strand equivariant leaks the target: the other strand has read it; "
-            "use --strand random, or --objective masked"
+            "--objective next_token with --strand equivariant leaks the target: the other strand has read "
+            "it; use --strand random, or --objective masked"
         )
     if objective == "masked" and direction == "causal":
         raise ConfigError(
@@ -115,15 +116,23 @@ def check_no_leak(*, direction: Direction, objective: Objective, equivariant: bo
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PretrainConfig:
-    """Everything that `genomamba pretrain` can be told. None stands for a default that the plan resolves and prints."""
+    """Everything that `genomamba pretrain` can be told. None: a default that the plan resolves and prints."""
+
+    SECTIONS: ClassVar[Mapping[str, str]] = {
+        "fasta": "Data",
+        "preset": "Model",
+        "context": "Optimisation",
+        "out": "Run",
+    }
+    """First setting of each section, and the section's heading in the help and in YAML."""
 
     # Data
-    fasta: tuple[str, ...] = ()
-    """FASTA files, directories or globs; plain, gzip or BGZF. None given: chromosome I of three yeasts, which come along."""
+    fasta: tuple[str, ...] = field(default=(), metadata={"splits": False})
+    """FASTA files, folders or globs; plain, gzip or BGZF. Default: chromosome I of three yeasts, built in."""
     alphabet: Literal["dna", "bytes"] = "dna"
     """dna reads A C G T N; bytes reads any file, one token a byte."""
     contigs: tuple[str, ...] = ()
-    """Contigs to use, as names or patterns such as 'chr*'. Default: all but alternative, unplaced, decoy and viral ones."""
+    """Contigs to use: names, or patterns such as 'chr*'. Default: all but alternative, unplaced, viral."""
     chrom_map: str | None = None
     """Two-column file: name given in an option, name in the FASTA."""
     valid: tuple[str, ...] = ()
@@ -152,14 +161,15 @@ class PretrainConfig:
     """Width; overrides the preset's."""
     num_layers: int | None = None
     """Depth; overrides the preset's."""
-    d_state: int = 16
-    """State size of each channel."""
+    d_state: int | None = None
+    """State size of each channel. Default: 16."""
     objective: Objective = "next_token"
     """What is learnt: the next base, or masked bases from both sides."""
     direction: Direction | None = None
     """Default: causal for next_token, bidirectional for masked."""
     strand: Strand | None = None
-    """random: one strand drawn per sample; forward: as in the file; equivariant: both. Default: random, forward for bytes."""
+    """random: one strand drawn per sample; forward: as in the file; equivariant: both.
+    Default: random, and forward for bytes."""
     init: str | None = None
     """Go on from these weights: a run folder or a checkpoint folder. Fixes the network's shape."""
 
@@ -173,7 +183,8 @@ class PretrainConfig:
     max_steps: int | None = None
     """Stop after this many steps."""
     max_tokens: int | None = None
-    """Stop after this many training bases. Default, where no limit is given: 10 passes or 100 a parameter, the fewer."""
+    """Stop after this many training bases.
+    Default, where no limit is given: 10 passes or 100 a parameter, the fewer."""
     max_minutes: float | None = None
     """Stop after this much training time; the learning rate then follows the clock."""
     learning_rate: float = 4e-3
@@ -200,6 +211,8 @@ class PretrainConfig:
     """Processes that read windows. Default: 0 on a CPU, 2 on a GPU."""
     valid_every: int | None = None
     """Steps between validations. Default: a twentieth of the run."""
+    valid_bases: int = 262_144
+    """Bases scored at each validation, spread evenly over the held-out ones; at the end all are scored."""
     checkpoint_every: int | None = None
     """Steps between checkpoints. Default: as --valid-every."""
     keep: int = 2
@@ -216,13 +229,18 @@ class PretrainConfig:
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise ConfigError(f"--{name.replace('_', '-')} is {value}; it must lie between 0 and 1")
-        for name in ("context", "batch_size", "accumulate", "max_steps", "max_tokens", "max_minutes", "threads",
-                     "valid_every", "checkpoint_every", "keep", "learning_rate", "clip"):  # fmt: skip
+        for name in _POSITIVE:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ConfigError(f"--{name.replace('_', '-')} is {value}; it must be above 0")
         if self.resume and self.force:
             raise ConfigError("--resume goes on with a run and --force replaces it; give one of the two")
+
+
+_POSITIVE: Final = (
+    *("context", "batch_size", "accumulate", "max_steps", "max_tokens", "max_minutes"),
+    *("learning_rate", "clip", "threads", "valid_every", "valid_bases", "checkpoint_every", "keep"),
+)
 
 
 def _require(name: str, value: int, low: int, high: int, example: str) -> None:
