@@ -1,8 +1,8 @@
 """Token alphabets: `dna` (A C G T N) and `bytes` (any byte), each a set of look-up tables over uint8.
 
 Three forms of one sequence occur. *Text* is what a file holds. *Symbols* are uint8, one per base, and are
-what the cache stores: for `dna` the token id with the soft-mask bit (0x80) set where the letter was lower case;
-for `bytes` the byte itself. *Tokens* are what a model reads.
+what the cache stores: for `dna` the token id with the soft-mask bit (0x80) set where the letter was lower
+case; for `bytes` the byte itself. *Tokens* are what a model reads.
 
 The ids of `dna` and of its specials are those of Caduceus (Schiff et al. 2024, arXiv:2403.03234).
 """

@@ -1,8 +1,8 @@
 """Settings dataclasses as options: what each field is called and takes, and how its text is read.
 
 A value reaches a setting as text, from a flag, an environment variable or a YAML file, and `Setting.read`
-reads all three alike. YAML scalars are taken as they stand in the file: a contig `010` or `NO` keeps its name,
-and `4e-3` is a number, where YAML's own rules have it otherwise.
+reads all three alike. YAML scalars are taken as they stand in the file: a contig `010` or `NO` keeps its
+name, and `4e-3` is a number, where YAML's own rules have it otherwise.
 """
 
 from __future__ import annotations
@@ -140,9 +140,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {nearest[0]}?" if nearest else ""
 
 
-def read_environment(cls: type, environment: Mapping[str, str]) -> dict[str, Any]:
-    """Return the fields of a dataclass that `GENOMAMBA_*` variables give. Raises `ConfigError`."""
-    given = [setting for setting in settings_of(cls).values() if setting.variable in environment]
+def read_environment(settings: Iterable[Setting], environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return the values that `GENOMAMBA_*` variables give, by setting. Raises `ConfigError`."""
+    given = [setting for setting in settings if setting.variable in environment]
     return {setting.name: setting.read(environment[setting.variable], setting.variable) for setting in given}
 
 

@@ -1,0 +1,117 @@
+"""Options from settings: one-line refusals with the nearest name, and the order defaults, environment, file, flags."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NoReturn
+
+from genomamba.config import PretrainConfig
+from genomamba.errors import ConfigError
+from genomamba.settings import PREFIX, Setting, did_you_mean, load_yaml, read_environment, settings_of
+
+__all__ = ["Parser"]
+
+# Read by the tests and the benchmarks, so a user of both may have them set.
+_OTHER_VARIABLES: Final = ("GENOMAMBA_DATA",)
+_METAVARS: Final = {int: "N", float: "X"}
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse without abbreviations, that takes `--max_minutes` for `--max-minutes` and raises `ConfigError`.
+
+    Parameters
+    ----------
+    command : str
+        The subcommand, such as `pretrain`.
+    arguments : str
+        What the usage line shows after it.
+    description, epilog : str
+        Text above and below the options.
+    """
+
+    def __init__(self, command: str, arguments: str, *, description: str, epilog: str | None = None) -> None:
+        super().__init__(
+            prog=f"genomamba {command}",
+            usage=f"genomamba {command} {arguments}",
+            description=description,
+            epilog=epilog,
+            allow_abbrev=False,
+        )
+
+    def add_settings(self, settings: Iterable[Setting]) -> None:
+        """Give every setting its flag, under the heading of its section."""
+        groups: dict[str, argparse._ArgumentGroup] = {}
+        for setting in settings:
+            if setting.section not in groups:
+                groups[setting.section] = self.add_argument_group(setting.section)
+            _add_flag(groups[setting.section], setting)
+
+    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
+        """Read the arguments; what is not given is absent from the result.
+
+        Raises
+        ------
+        ConfigError
+            For an option, an argument or a `GENOMAMBA_*` variable that does not exist; it names the nearest.
+        """
+        namespace, strays = self.parse_known_args([_dashed(argument) for argument in argv])
+        if strays:
+            self._refuse(strays)
+        _check_environment(os.environ)
+        return namespace
+
+    def values(self, settings: Mapping[str, Setting], namespace: argparse.Namespace) -> dict[str, Any]:
+        """Merge what the environment, the file of `--config` and the flags give; the later wins. By setting."""
+        values = read_environment(settings.values(), os.environ)
+        if path := getattr(namespace, "config", None):
+            values |= load_yaml(PretrainConfig, path)
+        flags = {name: text for name, text in vars(namespace).items() if name in settings}
+        return values | {name: settings[name].read(text, settings[name].flag) for name, text in flags.items()}
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `ConfigError` in place of printing the usage and leaving."""
+        raise ConfigError(f"{message.removeprefix('argument ')}; see {self.prog} -h")
+
+    def _refuse(self, strays: Sequence[str]) -> NoReturn:
+        option = next((stray.partition("=")[0] for stray in strays if stray.startswith("-")), None)
+        if option is None:
+            hint = (
+                "; did you mean --fasta " + strays[0] + "?"
+                if "--fasta" in self._option_string_actions
+                else ""
+            )
+            raise ConfigError(f"unexpected argument {strays[0]!r}{hint or f'; see {self.prog} -h'}")
+        hint = did_you_mean(option, self._option_string_actions) or f"; see {self.prog} -h"
+        raise ConfigError(f"unrecognised option {option}{hint}")
+
+
+def _add_flag(group: argparse._ArgumentGroup, setting: Setting) -> None:
+    text = setting.help.replace("%", "%%")
+    common = {"dest": setting.name, "default": argparse.SUPPRESS}
+    if setting.kind is bool:
+        group.add_argument(setting.flag, action="store_const", const="true", help=text, **common)
+        negative = f"--no-{setting.flag.removeprefix('--')}"
+        group.add_argument(negative, action="store_const", const="false", help=argparse.SUPPRESS, **common)
+        return
+    if setting.default not in (None, ()):
+        text += f" (default: {setting.default})"
+    metavar = f"{{{','.join(setting.choices)}}}" if setting.choices else _METAVARS.get(setting.kind)
+    many = {"nargs": "+", "action": "extend"} if setting.many else {}
+    group.add_argument(setting.flag, metavar=metavar, help=text, **common, **many)
+
+
+def _dashed(argument: str) -> str:
+    if not argument.startswith("--"):
+        return argument
+    name, equals, value = argument.partition("=")
+    return name.replace("_", "-") + equals + value
+
+
+def _check_environment(environment: Mapping[str, str]) -> None:
+    known = {setting.variable for setting in settings_of(PretrainConfig).values()} | set(_OTHER_VARIABLES)
+    for variable in sorted(environment):
+        if variable.startswith(PREFIX) and variable not in known:
+            hint = did_you_mean(variable, sorted(known)) or "; unset it"
+            raise ConfigError(f"unrecognised environment variable {variable}{hint}")

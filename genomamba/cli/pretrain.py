@@ -1,0 +1,46 @@
+"""`genomamba pretrain`: train a model on a genome, and leave a run folder."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+
+from genomamba.cli.parsing import Parser
+from genomamba.config import PretrainConfig
+from genomamba.settings import settings_of, to_yaml
+
+__all__ = ["parser", "run"]
+
+_EPILOG = """\
+Every option may also be given as GENOMAMBA_NAME in the environment, or in the YAML file of --config; flags win over
+the file, and the file over the environment. RUN/config.yaml is such a file. An empty text unsets: --preset "".
+"""
+
+
+def parser() -> Parser:
+    """Return the parser of this command."""
+    made = Parser(
+        "pretrain",
+        "[--fasta GENOME ...] [--out RUN] [options]",
+        description="Train a Mamba on a genome, and leave a run folder that a person can read.",
+        epilog=_EPILOG,
+    )
+    made.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help="YAML file of options")
+    made.add_argument("--print-config", action="store_true", help="print all options as YAML and stop")
+    made.add_settings(settings_of(PretrainConfig).values())
+    return made
+
+
+def run(argv: Sequence[str]) -> int:
+    """Train, and return the exit code."""
+    made = parser()
+    namespace = made.parse(argv)
+    config = PretrainConfig(**made.values(settings_of(PretrainConfig), namespace))
+    if namespace.print_config:
+        sys.stdout.write(to_yaml(config))
+        return 0
+    from genomamba.train.loop import pretrain
+
+    return pretrain(config, command=shlex.join(["genomamba", "pretrain", *argv]))
