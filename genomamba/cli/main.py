@@ -1,7 +1,7 @@
 """The front door of the command line: finds the command, prints errors as one line, and gives the exit code.
 
-Exit codes: 0 done; 1 bad data, or a run that cannot go on; 2 wrong usage; 130 and 143 stopped by SIGINT or SIGTERM.
-A bug keeps its traceback.
+Exit codes: 0 done; 1 bad data, or a run that cannot go on; 2 wrong usage; 130 and 143 stopped by SIGINT or
+SIGTERM. A bug keeps its traceback.
 """
 
 from __future__ import annotations
@@ -71,9 +71,8 @@ def _run(arguments: list[str]) -> int:
         from genomamba.settings import did_you_mean
 
         kind = "option" if first.startswith("-") else "command"
-        hint = (
-            did_you_mean(first, [*COMMANDS, "--help", "--version"]) or f"; it is one of {', '.join(COMMANDS)}"
-        )
+        known = [*COMMANDS, "--help", "--version"]
+        hint = did_you_mean(first, known) or f"; it must be one of {', '.join(COMMANDS)}"
         raise ConfigError(f"unrecognised {kind} {first}{hint}")
     code: int = importlib.import_module(f"genomamba.cli.{first}").run(rest)
     return code
@@ -118,7 +117,7 @@ def _plain_log() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _sigterm_raises() -> Iterator[None]:
-    """Leave by an exception on SIGTERM, so that half-written files are cleared away. Only a main thread can."""
+    """Leave by an exception on SIGTERM, so that unfinished files are cleared away; only a main thread can."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""Options from settings: one-line refusals with the nearest name, and the order defaults, environment, file, flags."""
+"""Options from settings: refusals of one line, and the order defaults, environment, file, flags."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _METAVARS: Final = {int: "N", float: "X"}
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse without abbreviations, that takes `--max_minutes` for `--max-minutes` and raises `ConfigError`.
+    """argparse that raises `ConfigError`, takes `--max_minutes` for `--max-minutes`, and no abbreviations.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class Parser(argparse.ArgumentParser):
         return namespace
 
     def values(self, settings: Mapping[str, Setting], namespace: argparse.Namespace) -> dict[str, Any]:
-        """Merge what the environment, the file of `--config` and the flags give; the later wins. By setting."""
+        """Merge what the environment, the file of `--config` and the flags give; the last of them wins."""
         values = read_environment(settings.values(), os.environ)
         if path := getattr(namespace, "config", None):
             values |= load_yaml(PretrainConfig, path)
@@ -77,19 +77,16 @@ class Parser(argparse.ArgumentParser):
     def _refuse(self, strays: Sequence[str]) -> NoReturn:
         option = next((stray.partition("=")[0] for stray in strays if stray.startswith("-")), None)
         if option is None:
-            hint = (
-                "; did you mean --fasta " + strays[0] + "?"
-                if "--fasta" in self._option_string_actions
-                else ""
-            )
-            raise ConfigError(f"unexpected argument {strays[0]!r}{hint or f'; see {self.prog} -h'}")
+            takes_fasta = "--fasta" in self._option_string_actions
+            advice = f"did you mean --fasta {strays[0]}?" if takes_fasta else f"see {self.prog} -h"
+            raise ConfigError(f"unexpected argument {strays[0]!r}; {advice}")
         hint = did_you_mean(option, self._option_string_actions) or f"; see {self.prog} -h"
         raise ConfigError(f"unrecognised option {option}{hint}")
 
 
 def _add_flag(group: argparse._ArgumentGroup, setting: Setting) -> None:
     text = setting.help.replace("%", "%%")
-    common = {"dest": setting.name, "default": argparse.SUPPRESS}
+    common: dict[str, Any] = {"dest": setting.name, "default": argparse.SUPPRESS}
     if setting.kind is bool:
         group.add_argument(setting.flag, action="store_const", const="true", help=text, **common)
         negative = f"--no-{setting.flag.removeprefix('--')}"
@@ -98,7 +95,7 @@ def _add_flag(group: argparse._ArgumentGroup, setting: Setting) -> None:
     if setting.default not in (None, ()):
         text += f" (default: {setting.default})"
     metavar = f"{{{','.join(setting.choices)}}}" if setting.choices else _METAVARS.get(setting.kind)
-    many = {"nargs": "+", "action": "extend"} if setting.many else {}
+    many: dict[str, Any] = {"nargs": "+", "action": "extend"} if setting.many else {}
     group.add_argument(setting.flag, metavar=metavar, help=text, **common, **many)
 
 

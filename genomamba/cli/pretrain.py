@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import shlex
 import sys
 from collections.abc import Sequence
@@ -14,8 +15,9 @@ from genomamba.settings import settings_of, to_yaml
 __all__ = ["parser", "run"]
 
 _EPILOG = """\
-Every option may also be given as GENOMAMBA_NAME in the environment, or in the YAML file of --config; flags win over
-the file, and the file over the environment. RUN/config.yaml is such a file. An empty text unsets: --preset "".
+Every option may also be given as GENOMAMBA_NAME in the environment, or in the YAML file of --config; flags
+win over the file, and the file over the environment. RUN/config.yaml is such a file. Empty text unsets, as in
+--preset "".
 """
 
 
@@ -43,4 +45,5 @@ def run(argv: Sequence[str]) -> int:
         return 0
     from genomamba.train.loop import pretrain
 
-    return pretrain(config, command=shlex.join(["genomamba", "pretrain", *argv]))
+    show = functools.partial(print, flush=True)
+    return pretrain(config, command=shlex.join(["genomamba", "pretrain", *argv]), emit=show)
