@@ -1,0 +1,1 @@
+"""From FASTA files to training samples: validation, cache, splits, stream, dataset card."""

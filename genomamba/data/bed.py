@@ -1,0 +1,69 @@
+"""BED: stretches of contigs, 0-based and half-open as in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from genomamba.coordinates import Interval
+from genomamba.data.genome import Genome
+from genomamba.data.source import DamagedSourceError, Source
+from genomamba.errors import DataError
+
+__all__ = ["merge", "read_bed"]
+
+
+def read_bed(path: str | Path, genome: Genome) -> list[Interval]:
+    """Read the first three columns of a BED file, plain or gzip; overlapping and touching stretches are
+    joined.
+
+    Raises
+    ------
+    DataError
+        With the line: fewer than three columns, positions that are no numbers, empty or past the contig's
+        end, a contig that is not there. Without one: a file without stretches.
+    """
+    path = Path(path)
+    intervals = []
+    number = 0
+    try:
+        with Source(path) as source:
+            lines = b"".join(source.blocks()).decode("utf-8", "replace").splitlines()
+    except DamagedSourceError as error:
+        raise DataError(f"{path}: {error}; copy or download it again") from None
+    for number, line in enumerate(lines, 1):
+        if line.strip() and not line.startswith(("#", "track", "browser")):
+            intervals.append(_interval(line, f"{path}:{number}", genome))
+    if not intervals:
+        raise DataError(f"{path}: no stretch in it; a line is a contig, a start and an end, divided by tabs")
+    return merge(intervals)
+
+
+def merge(intervals: Iterable[Interval]) -> list[Interval]:
+    """Sort by contig name and start, and join stretches that overlap or touch."""
+    joined: list[Interval] = []
+    for interval in sorted(intervals):
+        last = joined[-1] if joined else None
+        if last is not None and last.contig == interval.contig and interval.start <= last.end:
+            joined[-1] = Interval(last.contig, last.start, max(last.end, interval.end))
+        else:
+            joined.append(interval)
+    return joined
+
+
+def _interval(line: str, where: str, genome: Genome) -> Interval:
+    columns = line.split("\t") if "\t" in line else line.split()
+    if len(columns) < 3:
+        raise DataError(f"{where}: {len(columns)} columns, expected at least 3: contig, start, end")
+    if not (columns[1].strip().isdecimal() and columns[2].strip().isdecimal()):
+        raise DataError(f"{where}: {columns[1]!r} to {columns[2]!r}, expected two numbers, start and end")
+    try:
+        contig = genome.resolve(columns[0])
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None
+    start, end, length = int(columns[1]), int(columns[2]), genome.length(contig)
+    if not start < end <= length:
+        raise DataError(
+            f"{where}: [{start}, {end}) is not a stretch within {contig}, which has {length:,} bases"
+        )
+    return Interval(contig, start, end)

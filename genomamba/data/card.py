@@ -1,0 +1,84 @@
+"""The dataset card: what each set of a split holds, counted over the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from genomamba.alphabet import Alphabet
+from genomamba.coordinates import Interval
+from genomamba.data.genome import Genome
+from genomamba.data.windows import Split, tile
+
+__all__ = ["dataset_card"]
+
+_BLOCK: Final = 1 << 20
+_SETS: Final = ("train", "valid", "test")
+
+
+def dataset_card(genome: Genome, split: Split, alphabet: Alphabet, context: int) -> dict[str, Any]:
+    """Describe a split, in plain values for JSON.
+
+    Returns
+    -------
+    card : dict
+        `splits`: for each of train, valid and test `intervals`, `contigs` and `windows` (numbers; windows of
+        `context`), `bases`, and for `dna` `acgt`, `n_share`, `softmask_share`, `gc` (among ACGT), else None.
+        `contigs`: name, length and set of each, sets joined by `+` where there are several. `excluded`: name
+        and length. `inputs`: as `Genome.inputs`.
+    """
+    sets = {name: getattr(split, name) for name in _SETS}
+    members: dict[str, list[str]] = {}
+    for name, intervals in sets.items():
+        for contig in {interval.contig for interval in intervals}:
+            members.setdefault(contig, []).append(name)
+    return {
+        "splits": {name: _describe(genome, intervals, alphabet, context) for name, intervals in sets.items()},
+        "contigs": [
+            {"name": c.name, "length": c.length, "split": "+".join(members.get(c.name, []))}
+            for c in genome.contigs
+        ],
+        "excluded": [{"name": c.name, "length": c.length} for c in genome.excluded],
+        "inputs": genome.inputs,
+    }
+
+
+def _describe(
+    genome: Genome, intervals: Sequence[Interval], alphabet: Alphabet, context: int
+) -> dict[str, Any]:
+    counts = _count_symbols(genome, intervals)
+    bases = int(counts.sum())
+    card: dict[str, Any] = {
+        "intervals": len(intervals),
+        "contigs": len({interval.contig for interval in intervals}),
+        "bases": bases,
+        "windows": len(tile(intervals, context)),
+        "acgt": None,
+        "n_share": None,
+        "softmask_share": None,
+        "gc": None,
+    }
+    if alphabet.has_complement and bases:
+        tokens = np.bincount(alphabet.token_of_symbol, weights=counts, minlength=256)
+        acgt = int(tokens[alphabet.targets].sum())
+        gc = int(tokens[alphabet.encode("CG")].sum())
+        soft = int(counts[alphabet.softmask(np.arange(256, dtype=np.uint8))].sum())
+        card |= {
+            "acgt": acgt,
+            "n_share": 1 - acgt / bases,
+            "softmask_share": soft / bases,
+            "gc": gc / acgt if acgt else None,
+        }
+    return card
+
+
+def _count_symbols(genome: Genome, intervals: Iterable[Interval]) -> npt.NDArray[np.int64]:
+    counts = np.zeros(256, np.int64)
+    for interval in intervals:
+        for start in range(interval.start, interval.end, _BLOCK):
+            symbols = genome.fetch(interval.contig, start, min(start + _BLOCK, interval.end))
+            counts += np.bincount(symbols, minlength=256)
+    return counts

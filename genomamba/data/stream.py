@@ -1,0 +1,263 @@
+"""Training samples without end: sample i is a pure function of (seed, i).
+
+The order. Each training region of R bases gives R // context windows (one, padded, where it is shorter than
+the context). One pass over all of them is an epoch: sample i is at position i % windows_per_epoch of epoch
+i // windows_per_epoch, and each epoch visits its windows in an order of its own, each once.
+
+The coverage. In an epoch the windows of a region lie end to end, from an offset that is drawn anew for each
+epoch and region, so that window borders move. Every base at least one context away from both ends of its
+region is read exactly once an epoch; nearer to an end it is read once or twice, or not at all in that epoch,
+and other offsets reach it in others. A window never touches a base outside its region. Windows with too many
+N are drawn again from all windows of the epoch, so that what such a window covers is not read in that epoch
+and what replaces it is read once more.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, count
+from typing import Any, Final, Literal, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from genomamba.coordinates import Interval
+from genomamba.data.draws import derive_key, mix, permute, sample_generator
+from genomamba.data.genome import Genome
+from genomamba.errors import ConfigError, DataError, GenomambaError
+
+__all__ = ["Sample", "SampleStream", "make_loader", "sample_generator"]
+
+Batch = TypeVar("Batch")
+
+_ATTEMPTS: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One window as a model reads it.
+
+    Attributes
+    ----------
+    index : int
+        Its number i in the stream.
+    interval : Interval
+        The bases, at most `context`.
+    strand : "+" or "-"
+        Which strand was read; on "-" tokens and weights run from the interval's end to its start.
+    tokens : (context,), int64
+        Padded on the right with `alphabet.unknown`.
+    weights : (context,), float32
+        Weight of each base in the loss: 0 where it is no target (N, padding), the soft-mask weight where it
+        is lower case, else 1.
+    """
+
+    index: int
+    interval: Interval
+    strand: Literal["+", "-"]
+    tokens: npt.NDArray[np.int64]
+    weights: npt.NDArray[np.float32]
+
+
+class SampleStream:
+    """Samples by number, without end; the module's text says which.
+
+    Parameters
+    ----------
+    genome : Genome
+        Where the bases come from.
+    regions : sequence of Interval
+        Where windows may lie.
+    context : int
+        Bases in a window.
+    seed : int
+        Of every draw.
+    strand : "random" or "forward"
+        Draw the strand of each sample, or read as in the file.
+    max_n : float
+        Largest share of N, 0 to 1, among a window's bases (padding not counted).
+    softmask_weight : float
+        Weight of lower-case bases, 0 to 1.
+
+    Raises
+    ------
+    ConfigError
+        Where there is no region, or strands are asked of an alphabet without complement.
+    """
+
+    def __init__(
+        self,
+        genome: Genome,
+        regions: Sequence[Interval],
+        *,
+        context: int,
+        seed: int,
+        strand: Literal["random", "forward"] = "random",
+        max_n: float = 1.0,
+        softmask_weight: float = 1.0,
+    ) -> None:
+        if context < 1:
+            raise ConfigError(f"--context is {context}; it must be 1 or more")
+        if strand == "random" and not genome.alphabet.has_complement:
+            raise ConfigError(f"the {genome.alphabet.name} alphabet has no complement; use --strand forward")
+        self.genome = genome
+        self.regions = tuple(region for region in regions if len(region))
+        self.context = context
+        self.seed = seed
+        self.strand = strand
+        self.max_n = max_n
+        if not self.regions:
+            raise ConfigError("no region to draw windows from; hold out less, or give more sequence")
+        self._ends = list(accumulate(max(1, len(region) // context) for region in self.regions))
+        self._weight_of_symbol = _weights(genome, softmask_weight)
+        self._is_n = _is_n(genome)
+        names = ("order", "offset", "strand", "redraw")
+        self._order, self._offset, self._strand, self._redraw = (derive_key(seed, name) for name in names)
+
+    @property
+    def windows_per_epoch(self) -> int:
+        """Samples in one pass over the regions."""
+        return self._ends[-1]
+
+    def __getitem__(self, index: int) -> Sample:
+        """Return sample `index`. Raises `DataError` where no window with few enough N is found."""
+        for attempt in range(_ATTEMPTS):
+            interval = self.interval(index, attempt)
+            symbols = self.genome.fetch(interval.contig, interval.start, interval.end)
+            if self.max_n >= 1 or np.count_nonzero(self._is_n[symbols]) <= self.max_n * symbols.size:
+                return self._sample(index, interval, symbols)
+        raise DataError(
+            f"{self.genome.contigs[0].path}: {_ATTEMPTS} windows of {self.context:,} bases drawn for sample "
+            f"{index} all hold more than {self.max_n:.0%} N; raise --max-n, or name other --contigs"
+        )
+
+    def interval(self, index: int, attempt: int = 0) -> Interval:
+        """Return the window of a sample; attempts from 1 on are those drawn instead of windows of N."""
+        epoch, position = divmod(index, self.windows_per_epoch)
+        if attempt == 0:
+            window = permute(position, self.windows_per_epoch, mix(self._order ^ mix(epoch)))
+        else:
+            window = mix(mix(self._redraw + index) + attempt) % self.windows_per_epoch
+        number = bisect_right(self._ends, window)
+        region = self.regions[number]
+        offset = mix(mix(self._offset ^ mix(epoch)) + number) % self.context
+        start = _window_start(
+            window - (self._ends[number - 1] if number else 0), len(region), self.context, offset
+        )
+        return Interval(
+            region.contig, region.start + start, min(region.start + start + self.context, region.end)
+        )
+
+    def _sample(self, index: int, interval: Interval, symbols: npt.NDArray[np.uint8]) -> Sample:
+        alphabet = self.genome.alphabet
+        tokens = np.full(self.context, alphabet.unknown, np.int64)
+        weights = np.zeros(self.context, np.float32)
+        reverse = self.strand == "random" and mix(self._strand + index) & 1
+        inside = alphabet.token_of_symbol[symbols]
+        weight = self._weight_of_symbol[symbols]
+        tokens[: symbols.size] = alphabet.reverse_complement(inside) if reverse else inside
+        weights[: symbols.size] = weight[::-1] if reverse else weight
+        return Sample(index, interval, "-" if reverse else "+", tokens, weights)
+
+
+def make_loader(
+    stream: SampleStream,
+    *,
+    first: int,
+    batch_size: int,
+    collate: Callable[[list[Sample]], Batch],
+    workers: int,
+) -> Iterator[Batch]:
+    """Yield batches of consecutive samples, [first, first + batch_size) and on, without end.
+
+    Content and order do not depend on the number of workers.
+
+    Parameters
+    ----------
+    stream : SampleStream
+        The samples.
+    first : int
+        Number of the first sample.
+    batch_size : int
+        Samples in a batch.
+    collate : callable
+        Turns a list of samples into a batch; it must be picklable where there are workers.
+    workers : int
+        Processes, started by forkserver; 0 reads in this process.
+
+    Raises
+    ------
+    GenomambaError
+        As raised while a sample was read, in whichever process.
+    """
+    from torch import Generator
+    from torch.utils.data import DataLoader
+
+    loader: DataLoader[Any] = DataLoader(
+        _Batches(stream, batch_size, collate),  # type: ignore[arg-type]
+        batch_size=None,
+        sampler=count(first, batch_size),
+        num_workers=workers,
+        collate_fn=_unchanged,
+        multiprocessing_context="forkserver" if workers else None,
+        # A generator of its own, so that the loader draws nothing from the training's.
+        generator=Generator(),
+    )
+    for batch in loader:
+        if isinstance(batch, GenomambaError):
+            raise batch
+        yield batch
+
+
+class _Batches:
+    """Batches by number of their first sample; an error travels as a value, so that it stays one line."""
+
+    def __init__(self, stream: SampleStream, size: int, collate: Callable[[list[Sample]], Any]) -> None:
+        self._stream = stream
+        self._size = size
+        self._collate = collate
+
+    def __getitem__(self, first: int) -> Any:
+        try:
+            return self._collate([self._stream[i] for i in range(first, first + self._size)])
+        except GenomambaError as error:
+            return error
+
+
+def _unchanged(batch: Any) -> Any:
+    return batch
+
+
+def _window_start(number: int, length: int, context: int, offset: int) -> int:
+    """Return where window `number` of a region starts, from the region's start.
+
+    length // context windows lie end to end from the offset. Where the offset leaves room for one fewer, the
+    last number goes to the end of the region that the others leave more of, and overlaps its neighbour.
+    """
+    windows = max(1, length // context)
+    if length <= context:
+        return 0
+    if offset <= length - windows * context or number < windows - 1:
+        return offset + number * context
+    right = length - offset - (windows - 1) * context
+    return 0 if offset >= right else length - context
+
+
+def _weights(genome: Genome, softmask_weight: float) -> npt.NDArray[np.float32]:
+    alphabet = genome.alphabet
+    symbols = np.arange(256, dtype=np.uint8)
+    # Symbols of no letter have no token; they never occur in a cache.
+    tokens = alphabet.token_of_symbol[symbols]
+    is_target = (tokens < alphabet.vocab_size) & alphabet.is_target_token[tokens % alphabet.vocab_size]
+    weights = np.where(alphabet.softmask(symbols), softmask_weight, 1.0) * is_target
+    return weights.astype(np.float32)
+
+
+def _is_n(genome: Genome) -> npt.NDArray[np.bool_]:
+    alphabet = genome.alphabet
+    if not alphabet.has_complement:
+        return np.zeros(256, np.bool_)
+    is_n: npt.NDArray[np.bool_] = alphabet.token_of_symbol == alphabet.unknown
+    return is_n
