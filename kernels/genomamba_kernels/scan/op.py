@@ -1,11 +1,12 @@
 """The selective scan as users call it: arguments checked, backend chosen by the device."""
 
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor
 
 from genomamba_kernels import _checks
+from genomamba_kernels.scan import cpu
 from genomamba_kernels.scan.reference import scan_reference
 
 
@@ -112,8 +113,163 @@ def selective_scan(
     Gu & Dao 2023, "Mamba", arXiv:2312.00752, section 3 and algorithm 2.
     """
     _checks.check_scan(u, delta, A, B, C, D, z, delta_bias, initial_state)
-    arguments = (u, delta, A, B, C, D, z, delta_bias, delta_softplus, initial_state, reverse)
     match _checks.resolve_backend("selective_scan", backend, u.device):
-        case "reference" | "cpu":
-            y, final_state = scan_reference(*arguments)
+        case "reference":
+            y, final_state = scan_reference(
+                u, delta, A, B, C, D, z, delta_bias, delta_softplus, initial_state, reverse
+            )
+        case _:
+            y, final_state = _run(
+                u, delta, A, B, C, D, z, delta_bias, delta_softplus, initial_state, reverse
+            )
     return (y, final_state) if return_final_state else y
+
+
+def _run(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    delta_bias: Tensor | None,
+    delta_softplus: bool,
+    initial_state: Tensor | None,
+    reverse: bool,
+) -> tuple[Tensor, Tensor]:
+    """Give the operator what its kernels take: one dtype for the sequences, that of the state for the rest."""
+    sequences = [x for x in (u, delta, B, C, z) if x is not None]
+    dtype = u.dtype if all(x.dtype == u.dtype for x in sequences) else torch.float32
+    wide = _checks.state_dtype(u.dtype)
+    tensors = (u, delta, A, B, C, D, z, delta_bias, initial_state)
+    keep = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
+    y, final_state, _ = scan_operator(
+        *(x.to(dtype).contiguous() for x in (u, delta)),
+        A.to(wide).contiguous(),
+        *(x.to(dtype).contiguous() for x in (B, C)),
+        None if D is None else D.to(wide).contiguous(),
+        None if z is None else z.to(dtype).contiguous(),
+        None if delta_bias is None else delta_bias.to(wide).contiguous(),
+        None if initial_state is None else initial_state.to(wide).contiguous(),
+        delta_softplus,
+        reverse,
+        keep,
+    )
+    return y.to(u.dtype), final_state
+
+
+@torch.library.custom_op("genomamba::selective_scan", mutates_args=(), device_types="cpu")
+def scan_operator(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    delta_bias: Tensor | None,
+    initial_state: Tensor | None,
+    delta_softplus: bool,
+    reverse: bool,
+    keep: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return y, the final state, and where `keep` the states between chunks, for backward."""
+    return cpu.forward(
+        u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, reverse, keep
+    )
+
+
+@scan_operator.register_fake
+def _(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    delta_bias: Tensor | None,
+    initial_state: Tensor | None,
+    delta_softplus: bool,
+    reverse: bool,
+    keep: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    borders = cpu.borders_shape(u.shape, A.shape[1]) if keep else (0,)
+    return torch.empty_like(u), A.new_empty(u.shape[0], *A.shape), A.new_empty(borders)
+
+
+@torch.library.custom_op("genomamba::selective_scan_backward", mutates_args=(), device_types="cpu")
+def scan_backward_operator(
+    dy: Tensor,
+    dfinal_state: Tensor | None,
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    delta_bias: Tensor | None,
+    borders: Tensor,
+    delta_softplus: bool,
+    reverse: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Return the gradients of u, delta, A, B, C, D, z, delta_bias and the initial state."""
+    return cpu.backward(
+        dy, dfinal_state, u, delta, A, B, C, D, z, delta_bias, borders, delta_softplus, reverse
+    )
+
+
+@scan_backward_operator.register_fake
+def _(
+    dy: Tensor,
+    dfinal_state: Tensor | None,
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    delta_bias: Tensor | None,
+    borders: Tensor,
+    delta_softplus: bool,
+    reverse: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    channels = A.new_empty(A.shape[0])
+    dz = u.new_empty(0) if z is None else torch.empty_like(z)
+    return (
+        *(torch.empty_like(x) for x in (u, delta, A, B, C)),
+        channels,
+        dz,
+        torch.empty_like(channels),
+        A.new_empty(u.shape[0], *A.shape),
+    )
+
+
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
+    *tensors, initial_state, ctx.delta_softplus, ctx.reverse, _ = inputs
+    ctx.has_initial_state = initial_state is not None
+    ctx.save_for_backward(*tensors, output[2])
+    # No gradient of the borders is ever needed, and zeros in their place would be large.
+    ctx.set_materialize_grads(False)
+
+
+def _differentiate(ctx: Any, dy: Tensor | None, dfinal_state: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
+    u, delta, A, B, C, D, z, delta_bias, borders = ctx.saved_tensors
+    dy = torch.zeros_like(u) if dy is None else dy.contiguous()
+    du, ddelta, dA, dB, dC, dD, dz, ddelta_bias, dinitial_state = scan_backward_operator(
+        dy, dfinal_state, u, delta, A, B, C, D, z, delta_bias, borders, ctx.delta_softplus, ctx.reverse
+    )
+    return (
+        *(du, ddelta, dA, dB, dC),
+        None if D is None else dD,
+        None if z is None else dz,
+        None if delta_bias is None else ddelta_bias,
+        dinitial_state if ctx.has_initial_state else None,
+        *(None, None, None),
+    )
+
+
+scan_operator.register_autograd(_differentiate, setup_context=_setup_context)

@@ -1,0 +1,178 @@
+"""exp2, exp, softplus and sigmoid of vectors of 16 lanes, by polynomials, the same on every machine.
+
+The largest relative errors, measured over all exponents, stand in kernels/README.md.
+"""
+
+import math
+from typing import Any
+
+from llvmlite import ir
+from numba.core import types
+from numba.core.typing.templates import signature
+from numba.extending import intrinsic
+
+from genomamba_kernels._simd import BIT_WIDTHS, Vector, constant, emit_fma, llvm_integers, llvm_vector
+
+# 2^f = 1 + f q(f) on [-1/2, 1/2], q interpolated at Chebyshev nodes. The 1 is exact, so that the error
+# vanishes with f: a decay near 1 raised to the power of a million tokens does not drift.
+EXP2 = {
+    types.float32: [
+        0.6931471880262288,
+        0.24022650760568126,
+        0.05550357114219078,
+        0.009618082557277852,
+        0.0013390863364671234,
+        0.0001545316294512069,
+    ],
+    types.float64: [
+        0.6931471805599453,
+        0.24022650695910072,
+        0.055504108664821625,
+        0.00961812910762848,
+        0.001333355814640647,
+        0.00015403530393370734,
+        1.5252733841556773e-05,
+        1.3215486808705563e-06,
+        1.0178057087733941e-07,
+        7.0548973041554995e-09,
+        4.4558179083360645e-10,
+        2.5729324177362305e-11,
+    ],
+}
+
+# log(1 + t) = t r(t - 1/2) on [0, 1], r interpolated at Chebyshev nodes.
+LOG1P = {
+    types.float32: [
+        0.8109302199132427,
+        -0.28852710137197934,
+        0.13260901577718714,
+        -0.06768818965399573,
+        0.03663523416633938,
+        -0.020563182432163537,
+        0.011577685182382747,
+        -0.006788016951938559,
+        0.005250270678070283,
+        -0.00317605701843196,
+    ],
+    types.float64: [
+        0.8109302162163288,
+        -0.2885270990993239,
+        0.13260975375420375,
+        -0.06768864331096429,
+        0.036611854523044426,
+        -0.020548811919120714,
+        0.011833792115498273,
+        -0.006945394974985513,
+        0.004136178969492579,
+        -0.0024918411947988627,
+        0.0015153851053375097,
+        -0.0009288574279277324,
+        0.0005730446084677868,
+        -0.00035482048783102383,
+        0.00022119170895766566,
+        -0.0001421000228999903,
+        8.933303406819272e-05,
+        -4.4828443252232565e-05,
+        2.8278083585626545e-05,
+        -3.8362374451601246e-05,
+        2.4437973948580947e-05,
+    ],
+}
+
+MANTISSA_BITS = {types.float32: 23, types.float64: 52}
+LARGEST_EXPONENT = {types.float32: 127, types.float64: 1023}
+# log2(e), rounded to the dtype, and what the rounding left.
+LOG2_E = {
+    types.float32: (1.4426950216293335, 1.9259629911266175e-08),
+    types.float64: (1.4426950408889634, 2.0355273740931033e-17),
+}
+
+
+def _emit_polynomial(builder: Any, coefficients: list[float], x: Any) -> Any:
+    value = constant(x.type, coefficients[-1])
+    for coefficient in reversed(coefficients[:-1]):
+        value = emit_fma(builder, value, x, constant(x.type, coefficient))
+    return value
+
+
+def _emit_clamp(builder: Any, x: Any, low: float, high: float) -> Any:
+    """Emit x within limits; NaN passes."""
+    lowest, highest = constant(x.type, low), constant(x.type, high)
+    x = builder.select(builder.fcmp_ordered("<", x, lowest), lowest, x)
+    return builder.select(builder.fcmp_ordered(">", x, highest), highest, x)
+
+
+def _emit_scaled_power(builder: Any, element: Any, shifted: Any, f: Any) -> Any:
+    """Emit 2^(n + f) where the last bits of `shifted` are the integer n."""
+    integers = llvm_integers(BIT_WIDTHS[element])
+    power = emit_fma(builder, _emit_polynomial(builder, EXP2[element], f), f, constant(f.type, 1.0))
+    exponent = builder.shl(builder.bitcast(shifted, integers), constant(integers, MANTISSA_BITS[element]))
+    return builder.bitcast(builder.add(builder.bitcast(power, integers), exponent), f.type)
+
+
+def _magic(element: Any) -> float:
+    """Return the number that, added to x, leaves the nearest integer in the last bits."""
+    return 1.5 * 2.0 ** MANTISSA_BITS[element]
+
+
+def _emit_exp2(builder: Any, element: Any, x: Any) -> Any:
+    # At the limits f is 0, and the integer addition makes an exact 0 and an exact infinity.
+    x = _emit_clamp(builder, x, -LARGEST_EXPONENT[element], LARGEST_EXPONENT[element] + 1)
+    magic = constant(x.type, _magic(element))
+    shifted = builder.fadd(x, magic)
+    f = builder.fsub(x, builder.fsub(shifted, magic))
+    return _emit_scaled_power(builder, element, shifted, f)
+
+
+def _emit_exp(builder: Any, element: Any, x: Any) -> Any:
+    largest = LARGEST_EXPONENT[element]
+    x = _emit_clamp(builder, x, -(largest - 1.1) * math.log(2), (largest + 0.4) * math.log(2))
+    magic = constant(x.type, _magic(element))
+    high, low = (constant(x.type, value) for value in LOG2_E[element])
+    shifted = emit_fma(builder, x, high, magic)
+    n = builder.fsub(shifted, magic)
+    f = emit_fma(builder, x, low, emit_fma(builder, x, high, builder.fneg(n)))
+    return _emit_scaled_power(builder, element, shifted, f)
+
+
+def _emit_sigmoid(builder: Any, element: Any, x: Any) -> Any:
+    one = constant(x.type, 1.0)
+    return builder.fdiv(one, builder.fadd(one, _emit_exp(builder, element, builder.fneg(x))))
+
+
+def _emit_softplus(builder: Any, element: Any, x: Any) -> Any:
+    """Emit max(x, 0) + log1p(exp(-|x|)), and x above 20, as PyTorch does."""
+    zero = constant(x.type, 0.0)
+    positive = builder.fcmp_ordered(">", x, zero)
+    magnitude = builder.select(positive, builder.fneg(x), x)
+    t = _emit_exp(builder, element, magnitude)
+    centred = builder.fsub(t, constant(x.type, 0.5))
+    base = builder.select(positive, x, zero)
+    value = emit_fma(builder, t, _emit_polynomial(builder, LOG1P[element], centred), base)
+    return builder.select(builder.fcmp_ordered(">", x, constant(x.type, 20.0)), x, value)
+
+
+def _emit_softplus_slope(builder: Any, element: Any, x: Any) -> Any:
+    slope = _emit_sigmoid(builder, element, x)
+    above = builder.fcmp_ordered(">", x, constant(x.type, 20.0))
+    return builder.select(above, constant(x.type, 1.0), slope)
+
+
+def _unary(emit: Any) -> Any:
+    def function(typingctx: Any, x: Any) -> Any:
+        if not isinstance(x, Vector):
+            return None
+
+        def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return emit(builder, x.element, args[0])
+
+        return signature(x, x), lower
+
+    return intrinsic(function)
+
+
+exp2 = _unary(_emit_exp2)
+exp = _unary(_emit_exp)
+sigmoid = _unary(_emit_sigmoid)
+softplus = _unary(_emit_softplus)
+softplus_slope = _unary(_emit_softplus_slope)
