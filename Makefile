@@ -1,0 +1,52 @@
+# `make demo` and `make test` set up .venv by themselves, again where pyproject.toml or constraints.txt has changed.
+
+find_python = for p in python3 python3.13 python3.12 python3.11 python3.14 python; do \
+	$$p -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done
+PYTHON ?= $(shell $(find_python))
+PIP_INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.DEFAULT_GOAL = help
+.PHONY: help demo test test-slow lint types layers wheel-check bench clean
+
+help: ## show the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
+
+.venv/installed: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "no Python >= 3.11 with venv and pip was found; name one: make PYTHON=/path/to/python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(PIP_INSTALL) -e .
+	@touch $@
+
+.venv/installed-dev: .venv/installed
+	$(PIP_INSTALL) -e '.[dev]'
+	@touch $@
+
+demo: .venv/installed ## train on three yeasts, compare with Markov models, write a report; 3 minutes on two cores
+	.venv/bin/genomamba pretrain --max-minutes 1.5 --out runs/demo --force
+
+test: .venv/installed-dev ## quick tests
+	.venv/bin/python -m pytest
+
+test-slow: .venv/installed-dev ## the tests that take minutes each
+	.venv/bin/python -m pytest -m slow
+
+lint: .venv/installed-dev ## style of the code and of the rules
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/snakefmt --check pipelines
+
+types: .venv/installed-dev ## mypy, strict
+	.venv/bin/mypy
+
+layers: .venv/installed-dev ## who may import whom
+	.venv/bin/lint-imports
+
+wheel-check: .venv/installed-dev ## build, install away from the checkout, train a few steps there
+	.ci/wheel-check
+
+bench: .venv/installed-dev ## figures beside their peers, appended to benchmarks/results
+	.venv/bin/python -m benchmarks
+
+clean: ## remove what make and the tools have made; runs/ stays
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

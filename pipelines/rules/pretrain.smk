@@ -1,0 +1,28 @@
+rule pretrain:
+    """The model of one genome: weights, metrics, and bits per base of what was held out."""
+    input:
+        fasta=lambda wildcards: GENOMES[wildcards.genome]["fasta"],
+        cache="results/{genome}/cache",
+    output:
+        model="results/{genome}/run/model.safetensors",
+        config="results/{genome}/run/config.json",
+        metrics="results/{genome}/run/metrics.csv",
+        evaluation="results/{genome}/run/evaluation.json",
+    log:
+        "logs/pretrain/{genome}.log",
+    benchmark:
+        "benchmarks/pretrain/{genome}.tsv"
+    conda:
+        "genomamba"
+    threads: config["threads"]
+    resources:
+        mem_mb=8_000,
+        runtime=config["runtime"],
+    params:
+        fasta=lambda wildcards, input: ["--fasta", *input.fasta] if input.fasta else [],
+        alphabet=lambda wildcards: GENOMES[wildcards.genome]["alphabet"],
+        options=lambda wildcards: GENOMES[wildcards.genome]["options"],
+        run=subpath(output.model, parent=True),
+    shell:
+        "genomamba pretrain {params.fasta:q} --alphabet {params.alphabet} {params.options}"
+        " --cache-dir {input.cache} --threads {threads} --out {params.run} --force > {log} 2>&1"

@@ -1,0 +1,78 @@
+"""The rules: well formed, complete, and each one call of the command line."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from genomamba.cli.main import COMMANDS
+
+PIPELINES = Path(__file__).parents[2] / "pipelines"
+BIN = Path(sys.executable).parent
+
+pytest.importorskip("snakemake", reason="the pipelines extra is not installed")
+
+
+def run(*command, folder):
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "XDG_CACHE_HOME": str(folder / "xdg")}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def snakemake(folder, *options):
+    done = run("snakemake", "--snakefile", PIPELINES / "Snakefile", *options, folder=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def shell_lines(shown):
+    return [" ".join(line.split()) for line in re.findall(r"^Shell command: (genomamba.*)$", shown, re.M)]
+
+
+def test_every_command_has_its_rule():
+    assert {path.stem for path in (PIPELINES / "rules").glob("*.smk")} == set(COMMANDS)
+
+
+def test_the_example_plans_one_call_a_rule(tmp_path):
+    shown = snakemake(tmp_path, "--dry-run", "--printshellcmds", "--cores", "2")
+    assert shell_lines(shown) == [
+        "genomamba index --alphabet dna --cache-dir results/yeasts/cache > logs/index/yeasts.log 2>&1",
+        "genomamba pretrain --alphabet dna --max-minutes 1.5 --cache-dir results/yeasts/cache --threads 2"
+        " --out results/yeasts/run --force > logs/pretrain/yeasts.log 2>&1",
+        "genomamba report results/yeasts/run > logs/report/yeasts.log 2>&1",
+    ]
+
+
+def test_genomes_of_ones_own_replace_the_example(tmp_path):
+    for name in ("a b.fa", "c.fa"):
+        (tmp_path / name).write_text(">1\nACGT\n")
+    genome = {"name": "mine", "fasta": ["a b.fa", "c.fa"], "alphabet": "bytes", "options": "--seed 3"}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"genomes": [genome]}))
+    shown = snakemake(tmp_path, "--dry-run", "--printshellcmds", "--cores", "2", "--configfile", "mine.yaml")
+    index, pretrain, report = shell_lines(shown)
+    assert index.startswith("genomamba index 'a b.fa' c.fa --alphabet bytes ")
+    assert pretrain.startswith("genomamba pretrain --fasta 'a b.fa' c.fa --alphabet bytes --seed 3 ")
+    assert report.startswith("genomamba report results/mine/run ")
+
+
+def test_lint_finds_nothing(tmp_path):
+    assert "good condition" in snakemake(tmp_path, "--lint")
+
+
+@pytest.mark.slow
+def test_the_example_runs(tmp_path):
+    genome = {
+        "name": "yeasts",
+        "fasta": [],
+        "alphabet": "dna",
+        "options": "--num-layers 1 --d-model 16 --context 256 --max-steps 4",
+    }
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump({"genomes": [genome], "threads": 1}))
+    snakemake(tmp_path, "--cores", "2", "--configfile", "tiny.yaml")
+    assert (tmp_path / "results/yeasts/run/report.html").read_text().lstrip().startswith("<!")
+    assert (tmp_path / "results/yeasts/run/model.safetensors").stat().st_size
+    assert "Nothing to be done" in snakemake(tmp_path, "--cores", "2", "--configfile", "tiny.yaml")
