@@ -1,0 +1,119 @@
+"""Training step and forward pass of whole models, beside mambapy and transformers in the same run.
+
+    python benchmarks/train.py [--peers] [--million]
+
+Shapes: 16 tokens of vocabulary, d_state 16, float32. `--peers` needs `pip install mambapy transformers`.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+
+import torch
+import torch.nn.functional as F
+from record import parser, seconds, write
+from torch import nn
+
+from genomamba.config import PRESETS, ModelConfig
+from genomamba.model import LanguageModel
+from genomamba.model.threads import set_threads
+
+
+def main() -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--peers", action="store_true", help="run mambapy and transformers too")
+    arguments.add_argument("--long", action="store_true", help="cost per token at 131,072 against 4,096")
+    arguments.add_argument("--million", action="store_true", help="forward of 1,048,576 tokens through tiny")
+    options = arguments.parse_args()
+    set_threads(options.threads)
+    ours = causal_model("small")
+    for length in (512, 4_096):
+        speed = step_speed(ours, length, options.repeats)
+        write("train", f"step-small-L{length}", who="genomamba", tokens_per_s=speed, threads=options.threads)
+        if not options.peers:
+            continue
+        peer, make = ("transformers", transformers_model) if length == 512 else ("mambapy", mambapy_model)
+        peer_speed = step_speed(make(), length, 1)
+        again = step_speed(ours, length, options.repeats)
+        write(
+            "train", f"step-small-L{length}", who=peer, tokens_per_s=peer_speed, threads=options.threads,
+            ratio_of_genomamba=max(speed, again) / peer_speed,
+        )  # fmt: skip
+    if options.long:
+        per_token = {}
+        for length in (4_096, 131_072, 4_096):
+            speed = step_speed(ours, length, 2 if length > 4_096 else options.repeats)
+            per_token[length] = min(1 / speed, per_token.get(length, 1.0))
+        ratio = per_token[131_072] / per_token[4_096]
+        write("train", "step-small-L131072", who="genomamba", us_per_token=per_token[131_072] * 1e6,
+              ratio_to_4096=ratio, threads=options.threads)  # fmt: skip
+    if options.million:
+        forward_of_a_million(options.threads)
+
+
+def causal_model(preset: str) -> LanguageModel:
+    """A network of ours with random weights."""
+    torch.manual_seed(0)
+    return LanguageModel(ModelConfig(**PRESETS[preset]))
+
+
+def mambapy_model() -> nn.Module:
+    """The same shape in mambapy (parallel scan)."""
+    from mambapy.lm import LM
+    from mambapy.mamba import MambaConfig
+
+    return LM(MambaConfig(d_model=128, n_layers=4, d_state=16, expand_factor=2, d_conv=4), vocab_size=16)
+
+
+def transformers_model() -> nn.Module:
+    """The same shape in transformers, without its CUDA kernels."""
+    from transformers import MambaConfig, MambaForCausalLM
+
+    shape = MambaConfig(
+        vocab_size=16, hidden_size=128, num_hidden_layers=4, state_size=16, expand=2, conv_kernel=4,
+        use_cache=False, pad_token_id=4, bos_token_id=2, eos_token_id=1,
+    )  # fmt: skip
+    model = MambaForCausalLM(shape)
+
+    class Logits(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+            return self.model(tokens).logits
+
+    return Logits()
+
+
+def step_speed(model: nn.Module, length: int, repeats: int) -> float:
+    """Tokens a second of forward, backward and AdamW at batch 1, best of the repeats."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+    tokens = torch.randint(7, 11, (1, length + 1))
+
+    def step() -> None:
+        logits = model(tokens[:, :-1])
+        F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten()).backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    return length / seconds(step, repeats=repeats)["p20_s"]
+
+
+def forward_of_a_million(threads: int) -> None:
+    """Time and peak memory of 1,048,576 tokens through tiny, without gradients."""
+    model = causal_model("tiny").eval()
+    tokens = torch.randint(7, 11, (1, 2**20))
+    with torch.no_grad():
+        model(tokens[:, :4_096])
+        start = time.perf_counter()
+        model(tokens)
+        elapsed = time.perf_counter() - start
+    peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    write("train", "forward-tiny-L1048576", who="genomamba", seconds=elapsed, tokens_per_s=2**20 / elapsed,
+          peak_memory_gib=peak_gib, threads=threads)  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

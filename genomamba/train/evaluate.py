@@ -1,0 +1,135 @@
+"""Held-out bits per base.
+
+Causal models: every held-out base is scored once. Windows of `context` bases overlap by half; the first of a stretch is
+scored whole, of the others the right half, so that a base has between half a context and a whole one to its left, less only
+at the start of its stretch. Masked models: windows side by side, 15 % of the bases masked by a fixed draw; their figure
+is of another kind and never stands beside next-base figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genomamba.coordinates import Interval
+from genomamba.data.genome import Genome
+from genomamba.data.stream import sample_generator
+from genomamba.data.windows import Tile, tile
+from genomamba.model import LanguageModel
+from genomamba.train.device import autocast
+from genomamba.train.objective import mask_tokens, shift_right, token_losses
+
+__all__ = ["Scored", "Scorer", "total"]
+
+
+@dataclass(slots=True)
+class Scored:
+    """Sum of negative log-likelihoods, in nats, and the bases it is over."""
+
+    nats: float = 0.0
+    bases: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """Scores stretches of a genome with a model.
+
+    Attributes
+    ----------
+    genome : Genome
+        Where the bases come from.
+    objective : str
+        next_token or masked.
+    context, batch_size : int
+        Bases of a window, windows a forward pass.
+    seed : int
+        Of the masks of a masked model.
+    precision : torch.dtype
+        Of the matrix products.
+    """
+
+    genome: Genome
+    objective: str
+    context: int
+    batch_size: int
+    seed: int
+    precision: torch.dtype
+
+    def __call__(
+        self,
+        model: LanguageModel,
+        intervals: Sequence[Interval],
+        *,
+        max_bases: int | None = None,
+        after_batch: Callable[[float], None] | None = None,
+    ) -> dict[str, Scored]:
+        """Score the bases of `intervals`, by contig.
+
+        Parameters
+        ----------
+        model : LanguageModel
+            Put in evaluation mode while it runs.
+        intervals : sequence of Interval
+            Stretches to score.
+        max_bases : int, optional
+            Score about so many bases only, in windows spread evenly.
+        after_batch : callable, optional
+            Called with the share done, 0 to 1; may raise to stop.
+        """
+        stride = max(1, self.context // 2) if self.objective == "next_token" else self.context
+        tiles = _spread(tile(intervals, self.context, stride), max_bases)
+        device = next(model.parameters()).device
+        was_training = model.training
+        model.eval()
+        scored: dict[str, Scored] = {interval.contig: Scored() for interval in intervals}
+        for first in range(0, len(tiles), self.batch_size):
+            batch = tiles[first : first + self.batch_size]
+            inputs, targets, counted = (x.to(device) for x in self._load(batch, first))
+            with torch.no_grad(), autocast(device, self.precision):
+                losses = token_losses(model(inputs), targets)
+            nats = torch.where(counted, losses.double(), 0.0).sum(1).tolist()
+            bases = counted.sum(1).tolist()
+            for part, row_nats, row_bases in zip(batch, nats, bases, strict=True):
+                scored[part.window.contig].nats += row_nats
+                scored[part.window.contig].bases += row_bases
+            if after_batch is not None:
+                after_batch(min(1.0, (first + len(batch)) / len(tiles)))
+        model.train(was_training)
+        return scored
+
+    def _load(self, tiles: Sequence[Tile], first: int) -> Iterator[Tensor]:
+        alphabet = self.genome.alphabet
+        length = max(len(part.window) for part in tiles)
+        targets = np.full((len(tiles), length), alphabet.unknown, np.int64)
+        counted = np.zeros((len(tiles), length), np.bool_)
+        for row, part in enumerate(tiles):
+            window, scored = part.window, part.scored
+            symbols = self.genome.fetch(window.contig, window.start, window.end)
+            targets[row, : len(window)] = alphabet.token_of_symbol[symbols]
+            counted[row, scored.start - window.start : scored.end - window.start] = True
+        counted &= alphabet.is_target_token[targets]
+        if self.objective == "next_token":
+            inputs = shift_right(targets, alphabet)
+        else:
+            inputs = targets.copy()
+            for row in range(len(tiles)):
+                generator = sample_generator(self.seed, first + row, "evaluation mask")
+                counted[row] &= mask_tokens(inputs[row], alphabet, generator)
+        return map(torch.from_numpy, (inputs, targets, counted))
+
+
+def total(scored: dict[str, Scored]) -> Scored:
+    """Sum over contigs."""
+    return Scored(sum(one.nats for one in scored.values()), sum(one.bases for one in scored.values()))
+
+
+def _spread(tiles: list[Tile], max_bases: int | None) -> list[Tile]:
+    if max_bases is None:
+        return tiles
+    bases = sum(len(part.scored) for part in tiles)
+    count = max(1, round(len(tiles) * min(1.0, max_bases / max(bases, 1))))
+    return [tiles[i] for i in np.linspace(0, len(tiles) - 1, count).round().astype(int)]

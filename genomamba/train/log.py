@@ -1,0 +1,88 @@
+"""What a run writes while it trains: metrics.jsonl, metrics.csv, and a progress bar."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tqdm import tqdm
+
+from genomamba.files import atomic_file
+
+__all__ = ["COLUMNS", "MetricsLog", "ProgressBar"]
+
+COLUMNS = (
+    "kind", "step", "bases", "time_s", "loss", "bits_per_base", "perplexity", "learning_rate", "gradient_norm",
+    "bases_per_s",
+)  # fmt: skip
+
+
+class MetricsLog:
+    """Appends one row at a time to metrics.jsonl and metrics.csv.
+
+    Parameters
+    ----------
+    folder : Path
+        Run folder.
+    step : int
+        Step of the checkpoint that the run goes on from, 0 for a new run; rows after it are dropped.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        self._json, self._csv = folder / "metrics.jsonl", folder / "metrics.csv"
+        rows = [row for row in read_rows(self._json) if row["step"] <= step]
+        with atomic_file(self._json) as temporary:
+            temporary.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        with atomic_file(self._csv) as temporary, temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def write(self, **values: Any) -> None:
+        """Append a row; columns not given are null."""
+        row = {name: values.get(name) for name in COLUMNS}
+        with self._json.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        with self._csv.open("a", newline="") as file:
+            csv.DictWriter(file, COLUMNS).writerow(row)
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Read metrics.jsonl; a last line cut short by a kill is left out."""
+    rows = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return rows
+
+
+class ProgressBar:
+    """Share done, time left, bases a second and bits per base; silent where stderr is no terminal."""
+
+    _FORMAT = "{l_bar}{bar}| {elapsed} elapsed, {remaining} left{postfix}"
+
+    def __init__(self, done: float) -> None:
+        self._bar = tqdm(
+            total=100.0, initial=100 * done, desc="training", bar_format=self._FORMAT, disable=None, mininterval=0.5
+        )
+
+    def __enter__(self) -> ProgressBar:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()
+
+    def update(self, progress: float, *, bases_per_s: float, bits: float, valid_bits: float | None) -> None:
+        """Move to `progress` (0 to 1); `bits` are of recent training batches, `valid_bits` of the last validation."""
+        shown = f"{bases_per_s:,.0f} bases/s, {bits:.4f} bits per base"
+        if valid_bits is not None:
+            shown += f", {valid_bits:.4f} held out"
+        self._bar.set_postfix_str(shown, refresh=False)
+        self._bar.update(100 * progress - self._bar.n)

@@ -1,0 +1,115 @@
+"""Checkpoints from which a run goes on bit for bit: weights, optimiser, generator, and one integer for the data."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from genomamba.errors import RunError
+from genomamba.files import atomic_folder, read_json, write_json
+from genomamba.model import LanguageModel
+from genomamba.model.checkpoint import load_model, save_model
+
+__all__ = ["Progress", "best_checkpoint", "checkpoints", "keep_last", "load_checkpoint", "save_checkpoint"]
+
+STATE_TENSORS, STATE = "state.safetensors", "state.json"
+
+
+@dataclass(kw_only=True, slots=True)
+class Progress:
+    """How far a run is.
+
+    Attributes
+    ----------
+    step : int
+        Optimiser steps done.
+    consumed_samples : int
+        Samples done; the next step begins with the sample of this id.
+    bases : int
+        Training bases done (tokens with any weight in the loss).
+    elapsed_s : float
+        Training time, over all its sessions.
+    best_step, best_bits : int, float, or None
+        Step and bits per base of the best validation so far.
+    """
+
+    step: int = 0
+    consumed_samples: int = 0
+    bases: int = 0
+    elapsed_s: float = 0.0
+    best_step: int | None = None
+    best_bits: float | None = None
+
+
+def checkpoint_folder(run: Path, step: int) -> Path:
+    """Folder of the checkpoint made after `step` steps."""
+    return run / "checkpoints" / f"step-{step:08d}"
+
+
+def checkpoints(run: Path) -> list[Path]:
+    """All whole checkpoints of a run, oldest first."""
+    return sorted(path.parent for path in (run / "checkpoints").glob(f"step-*/{STATE}"))
+
+
+def best_checkpoint(run: Path, progress: Progress) -> Path | None:
+    """Checkpoint of the best validation, or None where there was none."""
+    return None if progress.best_step is None else checkpoint_folder(run, progress.best_step)
+
+
+def save_checkpoint(
+    run: Path, model: LanguageModel, optimizer: torch.optim.Optimizer, progress: Progress, training: dict[str, Any]
+) -> Path:
+    """Write `checkpoints/step-NNNNNNNN`, whole or not at all, and return it.
+
+    `state.safetensors` holds the optimiser's moments by weight name and torch's generator; `state.json` the progress.
+    """
+    folder = checkpoint_folder(run, progress.step)
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    tensors: dict[str, Tensor] = {"generator": torch.get_rng_state()}
+    for parameter, state in optimizer.state.items():
+        for key, value in state.items():
+            tensors[f"{key}/{names[parameter]}"] = value
+    with atomic_folder(folder) as temporary:
+        save_model(temporary, model, training)
+        safetensors.torch.save_file(tensors, str(temporary / STATE_TENSORS))
+        write_json(temporary / STATE, asdict(progress))
+    return folder
+
+
+def load_checkpoint(folder: Path, model: LanguageModel, optimizer: torch.optim.Optimizer) -> Progress:
+    """Fill model, optimiser and torch's generator from a checkpoint and return its progress.
+
+    Raises
+    ------
+    RunError
+        Where a file is absent or damaged, or does not fit the model.
+    """
+    stored = load_model(folder)
+    if stored.config != model.config:
+        raise RunError(f"{folder}: holds a model of another shape; resume with the settings the run was started with")
+    model.load_state_dict(stored.state_dict())
+    try:
+        tensors = safetensors.torch.load_file(str(folder / STATE_TENSORS))
+    except (SafetensorError, OSError) as error:
+        raise RunError(f"{folder / STATE_TENSORS}: damaged or unreadable ({error})") from error
+    torch.set_rng_state(tensors.pop("generator"))
+    parameters = dict(model.named_parameters())
+    for path, value in tensors.items():
+        key, name = path.split("/", 1)
+        optimizer.state[parameters[name]][key] = value.to(parameters[name].device)
+    return Progress(**read_json(folder / STATE))
+
+
+def keep_last(run: Path, count: int, progress: Progress) -> None:
+    """Remove all checkpoints but the last `count` and the best."""
+    spared = {best_checkpoint(run, progress), *checkpoints(run)[-count:]}
+    for folder in checkpoints(run):
+        if folder not in spared:
+            shutil.rmtree(folder)

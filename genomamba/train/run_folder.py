@@ -1,0 +1,133 @@
+"""The folder of a run: what may be in it, who may replace it, and the facts in run.json."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numba
+import torch
+
+import genomamba
+from genomamba.config import PretrainConfig
+from genomamba.errors import RunError
+from genomamba.files import atomic_file, read_json, remove_strays, write_json
+from genomamba.settings import from_yaml, settings_of, to_yaml
+
+__all__ = ["RunFolder"]
+
+OURS = (
+    "config.yaml", "run.json", "dataset.json", "metrics.jsonl", "metrics.csv", "evaluation.json", "report.html",
+    "model.safetensors", "config.json", "checkpoints",
+)  # fmt: skip
+MAY_CHANGE = frozenset({
+    "out", "resume", "force", "dry_run", "threads", "workers", "valid_every", "valid_bases", "checkpoint_every", "keep",
+    "max_steps", "max_tokens", "max_minutes", "cache_dir",
+})  # fmt: skip
+
+
+class RunFolder:
+    """A run folder that is ready to be written to.
+
+    Parameters
+    ----------
+    path : Path
+        Where it is, or will be.
+    resume : bool
+        Go on with what is there.
+    force : bool
+        Remove the run that is there; files that no run writes are left alone.
+
+    Raises
+    ------
+    RunError
+        Where a run is in the way, where the path is no folder, or where it cannot be written.
+    """
+
+    def __init__(self, path: Path, *, resume: bool, force: bool) -> None:
+        self.path = path
+        if path.exists() and not path.is_dir():
+            raise RunError(f"{path}: is a file; give a folder by --out")
+        present = [name for name in OURS if (path / name).exists()]
+        if present and not resume and not force:
+            raise RunError(f"{path}: holds a run already; --resume goes on with it, --force replaces it")
+        if path.is_dir() and any(path.iterdir()) and not present:
+            raise RunError(f"{path}: is not empty and holds no run; give another folder by --out")
+        if force:
+            for name in present:
+                shutil.rmtree(path / name) if (path / name).is_dir() else (path / name).unlink()
+        try:
+            (path / "checkpoints").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"{path}: cannot be made ({error.strerror}); give another folder by --out") from error
+        remove_strays(path)
+        remove_strays(path / "checkpoints")
+
+    def write_config(self, config: PretrainConfig) -> None:
+        """Write config.yaml, which `--config` takes back.
+
+        Raises
+        ------
+        RunError
+            Where a run that goes on was started with other settings, save those that do not change its numbers.
+        """
+        path = self.path / "config.yaml"
+        if path.exists():
+            before = from_yaml(PretrainConfig, path.read_text(), str(path))
+            for name, setting in settings_of(PretrainConfig).items():
+                old, new = getattr(before, name), getattr(config, name)
+                if name not in MAY_CHANGE and old != new:
+                    raise RunError(f"{path}: the run was started with {setting.flag} {old}, not {new}; it cannot go on so")
+        with atomic_file(path) as temporary:
+            temporary.write_text(to_yaml(config))
+
+    def write_json(self, name: str, values: Any) -> None:
+        """Write one of the JSON files."""
+        write_json(self.path / name, values)
+
+    def write_facts(self, **facts: Any) -> None:
+        """Write run.json: the facts given now over those written before."""
+        path = self.path / "run.json"
+        before = read_json(path) if path.exists() else {}
+        write_json(path, before | facts)
+
+
+def environment_facts() -> dict[str, Any]:
+    """Versions and machine, for run.json."""
+    return {
+        "genomamba": genomamba.__version__,
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numba": numba.__version__,
+        "platform": platform.platform(),
+        "cpu": _cpu(),
+    }
+
+
+def now() -> str:
+    """Time in UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _commit() -> str | None:
+    here = Path(__file__).resolve().parents[2]
+    if not (here / ".git").exists():
+        return None
+    answer = subprocess.run(
+        ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return answer.stdout.strip() or None
+
+
+def _cpu() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if os.path.exists(cpuinfo) else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
