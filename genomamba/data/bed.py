@@ -28,7 +28,7 @@ def read_bed(path: str | Path, genome: Genome) -> list[Interval]:
     number = 0
     try:
         with Source(path) as source:
-            lines = b"".join(source.blocks()).decode("utf-8", "replace").splitlines()
+            lines = b"".join(source.blocks()).decode("utf-8", "replace").split("\n")
     except DamagedSourceError as error:
         raise DataError(f"{path}: {error}; copy or download it again") from None
     for number, line in enumerate(lines, 1):

@@ -24,6 +24,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -37,15 +38,24 @@ from genomamba.data.parse import Header, read_sequences
 from genomamba.data.source import Source, checksum, open_input
 from genomamba.errors import DataError
 
-__all__ = ["CachedContig", "CachedFasta", "build_cache", "cache_folders", "cache_path"]
+__all__ = [
+    "CachedContig",
+    "CachedFasta",
+    "build_cache",
+    "cache_folders",
+    "cache_path",
+    "log_once",
+    "source_key",
+    "writable_folder",
+]
 
 UInt8Array = npt.NDArray[np.uint8]
 
 FORMAT_VERSION: Final = 1
 _MAGIC: Final = b"genomamba cache\n"
+# Small enough that the piece stays in the processor's cache until it is copied.
+_LARGEST_READ: Final = 1 << 16
 _PREAMBLE: Final = struct.Struct("<16sIIQQ24x")
-
-_log = logging.getLogger("genomamba")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,35 +83,42 @@ class CachedFasta:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._open()
-
-    def _open(self) -> None:
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        weakref.finalize(self, os.close, descriptor)
-        self._descriptor = descriptor
-        index = _read_index(descriptor, self.path)
+        self._descriptor: int | None = None
+        index = self._open()
         self.source: dict[str, Any] = index["source"]
         rows = (CachedContig(*row) for row in index["contigs"])
         self.contigs = {contig.name: contig for contig in rows}
+
+    def _open(self) -> dict[str, Any]:
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        weakref.finalize(self, os.close, descriptor)
+        index = _read_index(descriptor, self.path)
+        self._descriptor = descriptor
+        return index
 
     def read(self, contig: str, start: int, end: int) -> UInt8Array:
         """Return symbols [start, end) of a contig, uint8; the caller sees to it that they exist."""
         found = self.contigs[contig]
         assert 0 <= start <= end <= found.length
-        symbols = np.empty(end - start, np.uint8)
-        _read_into(self._descriptor, symbols, found.offset + start, self.path)
-        return symbols
+        if self._descriptor is None:
+            self._reopen()
+        assert self._descriptor is not None
+        return _read_at(self._descriptor, found.offset + start, end - start, self.path)
+
+    def _reopen(self) -> None:
+        try:
+            index = self._open()
+        except OSError as error:
+            raise DataError(
+                f"{self.path}: cannot be read ({error.strerror}); start the command again"
+            ) from None
+        if index["source"]["sha256"] != self.source["sha256"]:
+            raise DataError(
+                f"{self.path}: was made anew from another file while in use; start the command again"
+            )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "sha256": self.source["sha256"]}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.path = state["path"]
-        self._open()
-        if self.source["sha256"] != state["sha256"]:
-            raise DataError(
-                f"{self.path}: was made anew from another FASTA while in use; start the command again"
-            )
+        return {**self.__dict__, "_descriptor": None}
 
 
 def build_cache(
@@ -138,39 +155,51 @@ def build_cache(
         for folder in folders:
             if cached := _open_fresh(cache_path(path, alphabet, folder), path, alphabet):
                 return cached
-    target = cache_path(path, alphabet, _writable(folders))
+    target = cache_path(path, alphabet, writable_folder(folders))
     _write(target, path, alphabet, progress)
     return CachedFasta(target)
 
 
 def cache_path(path: str | Path, alphabet: Alphabet, folder: str | Path) -> Path:
     """Return the cache's place in a folder: the file's name, a hash of its full path, and the alphabet."""
+    return Path(folder) / f"{source_key(path)}.{alphabet.name}.cache"
+
+
+def source_key(path: str | Path) -> str:
+    """Return a file name that belongs to one source file: its own name, and a hash of its full path."""
     full = Path(path).resolve()
-    key = hashlib.sha256(os.fsencode(full)).hexdigest()[:12]
-    return Path(folder) / f"{full.name[:120]}.{key}.{alphabet.name}.cache"
+    return f"{full.name[:120]}.{hashlib.sha256(os.fsencode(full)).hexdigest()[:12]}"
+
+
+@cache
+def log_once(message: str) -> None:
+    """Log a message at level INFO, each text once in a process."""
+    logging.getLogger("genomamba").info(message)
 
 
 def cache_folders(cache_dir: str | Path | None = None) -> list[Path]:
     """Return the folders in which caches are sought: the one named, else the user's and a temporary one."""
     if named := cache_dir or os.environ.get("GENOMAMBA_CACHE_DIR"):
         return [Path(named).expanduser()]
-    return [user_cache_path("genomamba"), Path(tempfile.gettempdir()) / f"genomamba-{os.getuid()}"]
+    temporary = Path(tempfile.gettempdir()) / f"genomamba-{os.getuid()}"
+    # In a folder open to all, someone else may have been first; what lies there is then not to be trusted.
+    is_ours = not os.path.lexists(temporary) or temporary.lstat().st_uid == os.getuid()
+    return [user_cache_path("genomamba"), *([temporary] if is_ours else [])]
 
 
-def _writable(folders: list[Path]) -> Path:
+def writable_folder(folders: list[Path]) -> Path:
+    """Return the first folder that can be written, made where missing. Raises `DataError` where none can."""
     reason = ""
     for folder in folders:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 pass
-            if folder.stat().st_uid != os.getuid() and len(folders) > 1:
-                raise OSError(None, "it belongs to someone else")
         except OSError as error:
             reason = reason or str(error.strerror)
             continue
         if folder != folders[0]:
-            _log.warning("%s: cannot be written (%s); caches go to %s", folders[0], reason, folder)
+            log_once(f"{folders[0]}: cannot be written ({reason}); caches go to {folder}")
         return folder
     raise DataError(
         f"{folders[0]}: the cache cannot be written there ({reason}); name another folder by --cache-dir"
@@ -183,10 +212,10 @@ def _open_fresh(target: Path, path: Path, alphabet: Alphabet) -> CachedFasta | N
     try:
         cached = CachedFasta(target)
     except DataError as error:
-        _log.info("%s; it is made anew", error)
+        log_once(f"{error}; it is made anew")
         return None
     except OSError as error:
-        _log.info("%s: cannot be read (%s); it is made anew", target, error.strerror)
+        log_once(f"{target}: cannot be read ({error.strerror}); it is made anew")
         return None
     stat = path.stat()
     source = cached.source
@@ -194,7 +223,7 @@ def _open_fresh(target: Path, path: Path, alphabet: Alphabet) -> CachedFasta | N
         return cached
     if source["bytes"] == stat.st_size and source["sha256"] == checksum(path):
         return cached
-    _log.info("%s: has changed since its cache was made; the cache is made anew", path)
+    log_once(f"{path}: has changed since its cache was made; the cache is made anew")
     return None
 
 
@@ -282,19 +311,21 @@ def _read_index(descriptor: int, path: Path) -> dict[str, Any]:
         raise DataError(
             f"{path}: the cache has {size:,} bytes and should have {start + length:,}; it is damaged"
         )
-    raw = np.empty(length, np.uint8)
-    _read_into(descriptor, raw, start, path)
+    raw = _read_at(descriptor, start, length, path)
     if zlib.crc32(raw.data) != crc:
         raise DataError(f"{path}: the cache's index is damaged")
     index: dict[str, Any] = json.loads(raw.tobytes())
     return index
 
 
-def _read_into(descriptor: int, buffer: UInt8Array, offset: int, path: Path) -> None:
-    """Fill a buffer from a file; one call reads at most 2 GiB, so that it may take several."""
-    view = buffer.data
-    while view:
-        count = os.preadv(descriptor, [view], offset)
-        if count == 0:
+def _read_at(descriptor: int, offset: int, size: int, path: Path) -> UInt8Array:
+    """Read bytes of a file at a place, in as many calls as it takes."""
+    data = np.empty(size, np.uint8)
+    done = 0
+    while done < size:
+        piece = np.frombuffer(os.pread(descriptor, min(size - done, _LARGEST_READ), offset + done), np.uint8)
+        if not piece.size:
             raise DataError(f"{path}: the cache has been cut short while in use; start the command again")
-        view, offset = view[count:], offset + count
+        data[done : done + piece.size] = piece
+        done += piece.size
+    return data

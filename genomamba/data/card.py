@@ -11,7 +11,7 @@ import numpy.typing as npt
 from genomamba.alphabet import Alphabet
 from genomamba.coordinates import Interval
 from genomamba.data.genome import Genome
-from genomamba.data.windows import Split, tile
+from genomamba.data.windows import Split
 
 __all__ = ["dataset_card"]
 
@@ -55,7 +55,7 @@ def _describe(
         "intervals": len(intervals),
         "contigs": len({interval.contig for interval in intervals}),
         "bases": bases,
-        "windows": len(tile(intervals, context)),
+        "windows": sum(-(-len(interval) // context) for interval in intervals),
         "acgt": None,
         "n_share": None,
         "softmask_share": None,

@@ -48,7 +48,7 @@ def permute(position: int, size: int, key: int) -> int:
         left, right = value >> low_bits, value & ((1 << low_bits) - 1)
         left_bits, right_bits = high_bits, low_bits
         for turn in range(_ROUNDS):
-            left, right = right, left ^ (mix(key + turn * _GOLDEN ^ right) & ((1 << left_bits) - 1))
+            left, right = right, left ^ (mix((key + turn * _GOLDEN) ^ right) & ((1 << left_bits) - 1))
             left_bits, right_bits = right_bits, left_bits
         value = (left << low_bits) | right
         if value < size:

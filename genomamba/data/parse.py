@@ -93,7 +93,8 @@ def _unix_line_ends(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
         for block in blocks:
             block = held + block
             held = b"\r" if block.endswith(b"\r") else b""
-            yield (block[:-1] if held else block).replace(b"\r\n", b"\n")
+            block = block[:-1] if held else block
+            yield block.replace(b"\r\n", b"\n") if b"\r" in block else block
     if held:
         yield held
 

@@ -91,7 +91,8 @@ def make_split(
     if any(shares.values()):
         taken = {interval.contig for intervals in named.values() for interval in intervals}
         free = [Interval(c.name, 0, c.length) for c in genome.contigs if c.name not in taken]
-        for name, blocks in _draw(free, shares, block, seed).items():
+        drawn = _draw(free, shares, block, seed) if free else {}
+        for name, blocks in drawn.items():
             named[name] += blocks
     held = merge(named["valid"] + named["test"])
     train = _complement(genome, held)

@@ -1,0 +1,192 @@
+"""Random access to the text of a FASTA file, plain or BGZF, by the index that samtools uses (.fai, .gzi).
+
+For bulk reading use `genomamba.data.genome.Genome`; this is for a look at single places of the original file.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import pyfaidx
+
+from genomamba.alphabet import get_alphabet
+from genomamba.data.cache import cache_folders, log_once, source_key, writable_folder
+from genomamba.data.names import ContigNames
+from genomamba.data.parse import read_sequences
+from genomamba.data.source import Source, compression
+from genomamba.errors import DataError
+
+__all__ = ["Fasta"]
+
+_GZIP_SUFFIXES = (".gz", ".bgz")
+
+
+class Fasta:
+    """Text of any stretch of any record. Each process and each thread reads through a handle of its own.
+
+    The index lies beside the FASTA, or beside the caches where that folder cannot be written. It is made
+    where it is missing or older than the FASTA; the FASTA is then checked whole.
+
+    Parameters
+    ----------
+    path : str or Path
+        Plain or BGZF FASTA.
+    cache_dir : str or Path, optional
+        See `genomamba.data.cache.build_cache`.
+
+    Attributes
+    ----------
+    path : Path
+        The FASTA.
+    lengths : dict of str to int
+        Length in bases of each record, in the order of the file.
+
+    Raises
+    ------
+    DataError
+        Where the file is missing, malformed, or compressed other than by bgzip, or its index is of another
+        file.
+    """
+
+    def __init__(self, path: str | Path, *, cache_dir: str | Path | None = None) -> None:
+        self.path = Path(path)
+        self._is_bgzf = _check_kind(self.path)
+        self._index = self._find_index(cache_dir)
+        self._local = threading.local()
+        handle = self._handle()
+        self.lengths: dict[str, int] = {name: record.rlen for name, record in handle.index.items()}
+        self._names = ContigNames(dict.fromkeys(self.lengths, ""), str(self.path))
+        self._check_index(handle)
+
+    def fetch(self, contig: str, start: int, end: int, *, pad: bool = False) -> str:
+        """Return the letters of [start, end), 0-based, as they are in the file.
+
+        Parameters
+        ----------
+        pad : bool
+            Fill what lies past the record's end with N.
+
+        Raises
+        ------
+        DataError
+            Where there is no such record, or where the stretch passes its end and `pad` is False.
+        ValueError
+            Where not 0 <= start <= end.
+        """
+        if not 0 <= start <= end:
+            raise ValueError(f"[{start}, {end}) of {contig} is not 0 <= start <= end")
+        name = self._names.resolve(contig)
+        length = self.lengths[name]
+        if end > length and not pad:
+            raise DataError(
+                f"{self.path}: {name} has {length:,} bases, and 0-based [{start:,}, {end:,}) was asked; "
+                "stay within it, or ask for padding"
+            )
+        stop = min(end, length)
+        text: str = self._handle().fetch(name, start + 1, stop) if start < stop else ""
+        if len(text) != max(0, stop - start):
+            raise DataError(
+                f"{self.path}: ends before {name}:{stop:,}; it has changed since {self._index} was made"
+            )
+        return text.ljust(end - start, "N")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_local"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._local = threading.local()
+
+    def _handle(self) -> Any:
+        # A handle that is shared over a fork shares its file position too, and then reads wrong places.
+        if getattr(self._local, "process", None) != os.getpid():
+            self._local.handle = _open_indexed(self.path, self._index, build=False)
+            self._local.process = os.getpid()
+        return self._local.handle
+
+    def _find_index(self, cache_dir: str | Path | None) -> Path:
+        beside = self.path.with_name(f"{self.path.name}.fai")
+        folders = cache_folders(cache_dir)
+        places = [beside, *(folder / f"{source_key(self.path)}.fai" for folder in folders)]
+        for place in places:
+            if self._is_current(place):
+                return place
+        target = beside
+        if not os.access(beside.parent, os.W_OK):
+            target = writable_folder(folders) / places[-1].name
+        if target.exists():
+            log_once(f"{target}: older than {self.path.name}; it is made anew")
+        self._make_index(target)
+        return target
+
+    def _is_current(self, index: Path) -> bool:
+        files = [index, _gzi(index)] if self._is_bgzf else [index]
+        written = self.path.stat().st_mtime_ns
+        return all(file.exists() and file.stat().st_mtime_ns >= written for file in files)
+
+    def _make_index(self, target: Path) -> None:
+        with Source(self.path) as source:
+            for _ in read_sequences(source, get_alphabet("dna")):
+                pass
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
+            made = Path(folder) / target.name
+            _open_indexed(self.path, made, build=True).close()
+            if self._is_bgzf:
+                os.replace(_gzi(made), _gzi(target))
+            os.replace(made, target)
+
+    def _check_index(self, handle: Any) -> None:
+        """Look whether the index's last record is where it says, for a newer index may be another file's."""
+        name = next(reversed(self.lengths), "")
+        try:
+            header = handle.get_long_name(name) if name else ""
+        except (OSError, ValueError):
+            header = ""
+        if not name or header.lstrip(">\n").split()[:1] != [name]:
+            what = f"says that {name!r} is where the FASTA has none" if name else "is empty"
+            raise DataError(
+                f"{self._index}:{max(1, len(self.lengths))}: {what}; it is of another file: delete it, "
+                "and it is made anew"
+            )
+
+
+def _check_kind(path: Path) -> bool:
+    """Return whether the file is BGZF. Raises `DataError` for what has no random access or a misleading name."""
+    kind = compression(path)
+    if kind == "gzip":
+        raise DataError(
+            f"{path}: plain gzip has no random access; recompress it with bgzip, or read it through a Genome"
+        )
+    named_gzip = path.name.lower().endswith(_GZIP_SUFFIXES)
+    if (kind == "bgzf") != named_gzip:
+        is_what, name = ("BGZF", f"{path.name}.gz") if kind == "bgzf" else ("not compressed", path.stem)
+        raise DataError(f"{path}: {is_what}, against its name; rename it {name}")
+    return kind == "bgzf"
+
+
+def _gzi(index: Path) -> Path:
+    return index.with_suffix(".gzi")
+
+
+def _open_indexed(path: Path, index: Path, *, build: bool) -> Any:
+    try:
+        return pyfaidx.Faidx(
+            str(path),
+            indexname=str(index),
+            gzi_indexname=str(_gzi(index)),
+            as_raw=True,
+            strict_bounds=True,
+            build_index=build,
+            rebuild=build,
+        )
+    except (pyfaidx.FastaIndexingError, OSError, ValueError) as error:
+        what = " ".join(str(error).split())
+        if build:
+            raise DataError(f"{path}: cannot be indexed: {what}") from None
+        raise DataError(
+            f"{index}: the index cannot be read ({what}); delete it, and it is made anew"
+        ) from None
