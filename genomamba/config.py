@@ -143,10 +143,10 @@ class PretrainConfig:
     """BED of stretches held out for validation."""
     test_bed: str | None = None
     """BED of stretches held out for the test."""
-    valid_share: float = 0.05
-    """Share of the bases held out in blocks for validation, where no contigs and no BED are named."""
-    test_share: float = 0.05
-    """Share of the bases held out in blocks for the test, where no contigs and no BED are named."""
+    valid_share: float | None = None
+    """Share held out in blocks for validation, where none is named. Default: 0.05, at most 10 million bases."""
+    test_share: float | None = None
+    """Share held out in blocks for the test, where none is named. Default: 0.05, at most 10 million bases."""
     max_n: float = 0.2
     """Windows with a larger share of N are drawn again."""
     softmask_weight: float = 1.0
@@ -227,7 +227,7 @@ class PretrainConfig:
     def __post_init__(self) -> None:
         for name in ("valid_share", "test_share", "max_n", "softmask_weight", "warmup"):
             value = getattr(self, name)
-            if not 0 <= value <= 1:
+            if value is not None and not 0 <= value <= 1:
                 raise ConfigError(f"--{name.replace('_', '-')} is {value}; it must lie between 0 and 1")
         for name in _POSITIVE:
             value = getattr(self, name)

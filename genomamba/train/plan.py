@@ -29,6 +29,7 @@ from genomamba.train.schedule import Limits
 __all__ = ["Cost", "Plan", "make_plan"]
 
 DEFAULT_PASSES, DEFAULT_TOKENS_PER_PARAMETER = 10, 100
+DEFAULT_SHARE, MOST_HELD_OUT = 0.05, 10_000_000
 VALIDATIONS_A_RUN: Final = 20
 
 
@@ -277,14 +278,15 @@ def _open_data(config: PretrainConfig) -> tuple[Genome, Split]:
     if not config.fasta and not config.contigs and not test and config.test_bed is None:
         learnt = genome.contigs[0].path
         test = tuple(contig.name for contig in genome.contigs if contig.path != learnt)
+    default_share = min(DEFAULT_SHARE, MOST_HELD_OUT / sum(contig.length for contig in genome.contigs))
     split = make_split(
         genome,
         valid=config.valid,
         test=test,
         valid_bed=config.valid_bed,
         test_bed=config.test_bed,
-        valid_share=config.valid_share,
-        test_share=config.test_share,
+        valid_share=default_share if config.valid_share is None else config.valid_share,
+        test_share=default_share if config.test_share is None else config.test_share,
         seed=config.seed,
     )
     return genome, split
