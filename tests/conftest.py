@@ -9,9 +9,13 @@ import pytest
 
 
 @pytest.fixture(autouse=True, scope="session")
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of FASTA caches for this session, so that none is written into the user's."""
+def own_cache(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Path:
+    """Cache folder of this session and its child processes, so that none is written into the user's.
+
+    Only the compiled kernels in it outlive the session, since they take a minute to make.
+    """
     folder = tmp_path_factory.mktemp("cache")
+    (folder / "kernels").symlink_to(pytestconfig.cache.mkdir("kernels"))
     os.environ["GENOMAMBA_CACHE_DIR"] = str(folder)
     return folder
 
