@@ -113,9 +113,7 @@ def fma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
         return None
 
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return emit_fma(
-            builder, *(_cast(context, builder, x, k, vector) for x, k in zip(args, sig.args, strict=True))
-        )
+        return emit_fma(builder, *(_cast(context, builder, x, k, vector) for x, k in zip(args, sig.args, strict=True)))
 
     return signature(vector, a, b, c), lower
 

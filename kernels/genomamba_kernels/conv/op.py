@@ -1,11 +1,12 @@
 """The causal convolution as users call it: arguments checked, backend chosen by the device."""
 
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor
 
 from genomamba_kernels import _checks
+from genomamba_kernels.conv import cpu
 from genomamba_kernels.conv.reference import conv_reference
 
 
@@ -86,7 +87,108 @@ def causal_conv1d(
     """
     _checks.check_conv(x, weight, bias, initial_state)
     _checks.check_activation(activation)
+    gated = activation == "silu"
     match _checks.resolve_backend("causal_conv1d", backend, x.device):
-        case "reference" | "cpu":
+        case "reference":
             y, final_state = conv_reference(x, weight, bias, activation, initial_state, reverse)
-    return (y, final_state) if return_final_state else y
+            return (y, final_state) if return_final_state else y
+        case _:
+            y = _run(x, weight, bias, initial_state, gated, reverse)
+    if not return_final_state:
+        return y
+    return y, _final_state(x, weight.shape[1] - 1, initial_state, reverse)
+
+
+def _run(
+    x: Tensor, weight: Tensor, bias: Tensor | None, initial_state: Tensor | None, gated: bool, reverse: bool
+) -> Tensor:
+    """Give the operator what its kernels take: all but x in the dtype of the state."""
+    wide = _checks.state_dtype(x.dtype)
+    return conv_operator(
+        x.contiguous(),
+        weight.to(wide).contiguous(),
+        None if bias is None else bias.to(wide).contiguous(),
+        None if initial_state is None else initial_state.to(wide).contiguous(),
+        gated,
+        reverse,
+    )
+
+
+def _final_state(x: Tensor, past: int, initial_state: Tensor | None, reverse: bool) -> Tensor:
+    """Return the last `past` inputs in the order of positions, or for `reverse` the first."""
+    wide = _checks.state_dtype(x.dtype)
+    length = x.shape[1]
+    kept = (x[:, :past] if reverse else x[:, max(0, length - past) :]).to(wide)
+    if length >= past:
+        return kept.clone() if kept.dtype == x.dtype else kept
+    if initial_state is None:
+        older = x.new_zeros(x.shape[0], past - length, x.shape[2], dtype=wide)
+    else:
+        older = (initial_state[:, : past - length] if reverse else initial_state[:, length:]).to(wide)
+    return torch.cat([kept, older] if reverse else [older, kept], dim=1)
+
+
+@torch.library.custom_op("genomamba::causal_conv1d", mutates_args=(), device_types="cpu")
+def conv_operator(
+    x: Tensor, weight: Tensor, bias: Tensor | None, initial_state: Tensor | None, gated: bool, reverse: bool
+) -> Tensor:
+    """Return y, through silu where `gated`."""
+    return cpu.forward(x, weight, bias, initial_state, gated, reverse)
+
+
+@conv_operator.register_fake
+def _(
+    x: Tensor, weight: Tensor, bias: Tensor | None, initial_state: Tensor | None, gated: bool, reverse: bool
+) -> Tensor:
+    return torch.empty_like(x)
+
+
+@torch.library.custom_op("genomamba::causal_conv1d_backward", mutates_args=(), device_types="cpu")
+def conv_backward_operator(
+    dy: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    initial_state: Tensor | None,
+    gated: bool,
+    reverse: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the gradients of x, weight, bias and the initial state."""
+    return cpu.backward(dy, x, weight, bias, initial_state, gated, reverse)
+
+
+@conv_backward_operator.register_fake
+def _(
+    dy: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    initial_state: Tensor | None,
+    gated: bool,
+    reverse: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    width, d_conv = weight.shape
+    dinitial_state = weight.new_empty(x.shape[0], d_conv - 1, width)
+    return torch.empty_like(x), torch.empty_like(weight), weight.new_empty(width), dinitial_state
+
+
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    *tensors, ctx.gated, ctx.reverse = inputs
+    ctx.save_for_backward(*tensors)
+
+
+def _differentiate(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+    x, weight, bias, initial_state = ctx.saved_tensors
+    dx, dweight, dbias, dinitial_state = conv_backward_operator(
+        dy.contiguous(), x, weight, bias, initial_state, ctx.gated, ctx.reverse
+    )
+    return (
+        dx,
+        dweight,
+        None if bias is None else dbias,
+        None if initial_state is None else dinitial_state,
+        *(None, None),
+    )
+
+
+conv_operator.register_autograd(_differentiate, setup_context=_setup_context)

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from genomamba_kernels._arrays import ceil_div, flat, pack_channels, pack_states, unpack_states
+from genomamba_kernels._arrays import ceil_div, empty_like, flat, pack_channels, pack_states, sum_first, unpack_states
 from genomamba_kernels._simd import LANES
 from genomamba_kernels._threads import get_num_threads, parallel_for
 from genomamba_kernels.scan import cpu_backward, cpu_forward
@@ -44,7 +44,7 @@ def forward(
         state = A.new_zeros(batch, blocks, padded, LANES)
     else:
         state = pack_states(initial_state, padded)
-    y = torch.empty_like(u)
+    y = empty_like(u)
     borders = A.new_empty(borders_shape(u.shape, d_state) if keep else (0,))
 
     threads = _threads_for(u, d_state)
@@ -96,8 +96,8 @@ def backward(
         dstate = A.new_zeros(batch, blocks, padded, LANES)
     else:
         dstate = pack_states(dfinal_state, padded)
-    du, ddelta, dB, dC = (torch.empty_like(x) for x in (u, delta, B, C))
-    dz = u.new_empty(0) if z is None else torch.empty_like(z)
+    du, ddelta, dB, dC = (empty_like(x) for x in (u, delta, B, C))
+    dz = u.new_empty(0) if z is None else empty_like(z)
     dA = torch.zeros(batch, blocks, padded, LANES, dtype=torch.float64)
     dD, dbias = torch.zeros(2, batch, blocks, LANES, dtype=torch.float64)
 
@@ -137,12 +137,12 @@ def backward(
     return (
         du,
         ddelta,
-        unpack_states(dA.sum(0), width, d_state).to(dtype),
+        unpack_states(sum_first(dA), width, d_state).to(dtype),
         dB,
         dC,
-        dD.sum(0).view(-1)[:width].to(dtype),
+        sum_first(dD).view(-1)[:width].to(dtype),
         dz,
-        dbias.sum(0).view(-1)[:width].to(dtype),
+        sum_first(dbias).view(-1)[:width].to(dtype),
         unpack_states(dstate, width, d_state),
     )
 

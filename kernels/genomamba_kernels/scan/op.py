@@ -115,13 +115,9 @@ def selective_scan(
     _checks.check_scan(u, delta, A, B, C, D, z, delta_bias, initial_state)
     match _checks.resolve_backend("selective_scan", backend, u.device):
         case "reference":
-            y, final_state = scan_reference(
-                u, delta, A, B, C, D, z, delta_bias, delta_softplus, initial_state, reverse
-            )
+            y, final_state = scan_reference(u, delta, A, B, C, D, z, delta_bias, delta_softplus, initial_state, reverse)
         case _:
-            y, final_state = _run(
-                u, delta, A, B, C, D, z, delta_bias, delta_softplus, initial_state, reverse
-            )
+            y, final_state = _run(u, delta, A, B, C, D, z, delta_bias, delta_softplus, initial_state, reverse)
     return (y, final_state) if return_final_state else y
 
 
@@ -175,9 +171,7 @@ def scan_operator(
     keep: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return y, the final state, and where `keep` the states between chunks, for backward."""
-    return cpu.forward(
-        u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, reverse, keep
-    )
+    return cpu.forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, reverse, keep)
 
 
 @scan_operator.register_fake
@@ -216,9 +210,7 @@ def scan_backward_operator(
     reverse: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Return the gradients of u, delta, A, B, C, D, z, delta_bias and the initial state."""
-    return cpu.backward(
-        dy, dfinal_state, u, delta, A, B, C, D, z, delta_bias, borders, delta_softplus, reverse
-    )
+    return cpu.backward(dy, dfinal_state, u, delta, A, B, C, D, z, delta_bias, borders, delta_softplus, reverse)
 
 
 @scan_backward_operator.register_fake
