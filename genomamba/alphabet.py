@@ -9,6 +9,7 @@ The ids of `dna` and of its specials are those of Caduceus (Schiff et al. 2024, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -65,6 +66,10 @@ class Alphabet:
     mask: int = SPECIALS.index("[MASK]")
     pad: int = SPECIALS.index("[PAD]")
 
+    def __reduce__(self) -> tuple[Callable[[str], Alphabet], tuple[str]]:
+        # One object a name in each process, also where it comes out of a pickle.
+        return get_alphabet, (self.name,)
+
     @property
     def has_complement(self) -> bool:
         """Whether the second strand has a meaning."""
@@ -86,9 +91,7 @@ class Alphabet:
         symbols = self.symbol_of_text[raw]
         if self.has_complement and (bad := np.flatnonzero(symbols == _INVALID)).size:
             letter = chr(int(raw[bad[0]]))
-            raise DataError(
-                f"position {bad[0] + 1} holds {letter!r}; the dna alphabet has A C G T N and IUPAC codes"
-            )
+            raise DataError(f"position {bad[0] + 1} holds {letter!r}; the dna alphabet has A C G T N and IUPAC codes")
         return symbols
 
     def encode(self, text: str | bytes | bytearray | memoryview | UInt8Array) -> TokenArray:
@@ -154,10 +157,6 @@ def _bytes() -> Alphabet:
 
 
 def _as_bytes(text: str | bytes | bytearray | memoryview | UInt8Array) -> UInt8Array:
-    if isinstance(text, str):
-        text = text.encode("ascii", errors="replace")
-    return (
-        np.frombuffer(text, np.uint8)
-        if not isinstance(text, np.ndarray)
-        else text.astype(np.uint8, copy=False)
-    )
+    if isinstance(text, np.ndarray):
+        return text
+    return np.frombuffer(text.encode() if isinstance(text, str) else text, np.uint8)

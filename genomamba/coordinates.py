@@ -9,7 +9,7 @@ from genomamba.errors import ConfigError
 
 __all__ = ["Interval", "parse_region"]
 
-_REGION = re.compile(r"^(?P<contig>.+?)(?::(?P<start>[\d,]+)(?:-(?P<end>[\d,]+))?)?$")
+_REGION = re.compile(r"^(?P<contig>.+?)(?::(?P<start>\d[\d,]*)(?:-(?P<end>\d[\d,]*))?)?$")
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -38,6 +38,8 @@ class Interval:
 
 def parse_region(text: str, length: int | None = None) -> Interval:
     """Read `chr1`, `chr1:1,001` or `chr1:1,001-2,000` (1-based, inclusive, as in samtools).
+
+    A contig whose own name ends like a region, such as `HLA-A*01:01`, has to be looked up before.
 
     Parameters
     ----------

@@ -63,7 +63,5 @@ def _interval(line: str, where: str, genome: Genome) -> Interval:
         raise DataError(f"{where}: {error}") from None
     start, end, length = int(columns[1]), int(columns[2]), genome.length(contig)
     if not start < end <= length:
-        raise DataError(
-            f"{where}: [{start}, {end}) is not a stretch within {contig}, which has {length:,} bases"
-        )
+        raise DataError(f"{where}: [{start}, {end}) is not a stretch within {contig}, which has {length:,} bases")
     return Interval(contig, start, end)

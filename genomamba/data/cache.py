@@ -109,13 +109,9 @@ class CachedFasta:
         try:
             index = self._open()
         except OSError as error:
-            raise DataError(
-                f"{self.path}: cannot be read ({error.strerror}); start the command again"
-            ) from None
+            raise DataError(f"{self.path}: cannot be read ({error.strerror}); start the command again") from None
         if index["source"]["sha256"] != self.source["sha256"]:
-            raise DataError(
-                f"{self.path}: was made anew from another file while in use; start the command again"
-            )
+            raise DataError(f"{self.path}: was made anew from another file while in use; start the command again")
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_descriptor": None}
@@ -201,9 +197,7 @@ def writable_folder(folders: list[Path]) -> Path:
         if folder != folders[0]:
             log_once(f"{folders[0]}: cannot be written ({reason}); caches go to {folder}")
         return folder
-    raise DataError(
-        f"{folders[0]}: the cache cannot be written there ({reason}); name another folder by --cache-dir"
-    )
+    raise DataError(f"{folders[0]}: the cache cannot be written there ({reason}); name another folder by --cache-dir")
 
 
 def _open_fresh(target: Path, path: Path, alphabet: Alphabet) -> CachedFasta | None:
@@ -268,9 +262,7 @@ def _temporary(target: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def _write_symbols(
-    file: BinaryIO, source: Source, alphabet: Alphabet, size: int, progress: bool
-) -> list[CachedContig]:
+def _write_symbols(file: BinaryIO, source: Source, alphabet: Alphabet, size: int, progress: bool) -> list[CachedContig]:
     contigs: list[CachedContig] = []
     header: Header | None = None
     begin = _PREAMBLE.size
@@ -308,9 +300,7 @@ def _read_index(descriptor: int, path: Path) -> dict[str, Any]:
     if version != FORMAT_VERSION:
         raise DataError(f"{path}: a cache of format {version}, where this version reads {FORMAT_VERSION}")
     if start + length != size:
-        raise DataError(
-            f"{path}: the cache has {size:,} bytes and should have {start + length:,}; it is damaged"
-        )
+        raise DataError(f"{path}: the cache has {size:,} bytes and should have {start + length:,}; it is damaged")
     raw = _read_at(descriptor, start, length, path)
     if zlib.crc32(raw.data) != crc:
         raise DataError(f"{path}: the cache's index is damaged")

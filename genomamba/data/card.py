@@ -38,17 +38,14 @@ def dataset_card(genome: Genome, split: Split, alphabet: Alphabet, context: int)
     return {
         "splits": {name: _describe(genome, intervals, alphabet, context) for name, intervals in sets.items()},
         "contigs": [
-            {"name": c.name, "length": c.length, "split": "+".join(members.get(c.name, []))}
-            for c in genome.contigs
+            {"name": c.name, "length": c.length, "split": "+".join(members.get(c.name, []))} for c in genome.contigs
         ],
         "excluded": [{"name": c.name, "length": c.length} for c in genome.excluded],
         "inputs": genome.inputs,
     }
 
 
-def _describe(
-    genome: Genome, intervals: Sequence[Interval], alphabet: Alphabet, context: int
-) -> dict[str, Any]:
+def _describe(genome: Genome, intervals: Sequence[Interval], alphabet: Alphabet, context: int) -> dict[str, Any]:
     counts = _count_symbols(genome, intervals)
     bases = int(counts.sum())
     card: dict[str, Any] = {

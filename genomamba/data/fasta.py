@@ -89,9 +89,7 @@ class Fasta:
         stop = min(end, length)
         text: str = self._handle().fetch(name, start + 1, stop) if start < stop else ""
         if len(text) != max(0, stop - start):
-            raise DataError(
-                f"{self.path}: ends before {name}:{stop:,}; it has changed since {self._index} was made"
-            )
+            raise DataError(f"{self.path}: ends before {name}:{stop:,}; it has changed since {self._index} was made")
         return text.ljust(end - start, "N")
 
     def __getstate__(self) -> dict[str, Any]:
@@ -187,6 +185,4 @@ def _open_indexed(path: Path, index: Path, *, build: bool) -> Any:
         what = " ".join(str(error).split())
         if build:
             raise DataError(f"{path}: cannot be indexed: {what}") from None
-        raise DataError(
-            f"{index}: the index cannot be read ({what}); delete it, and it is made anew"
-        ) from None
+        raise DataError(f"{index}: the index cannot be read ({what}); delete it, and it is made anew") from None

@@ -99,9 +99,7 @@ class Genome:
         files = expand_paths(paths)
         if not files:
             raise ConfigError("no FASTA was given; name files, directories or globs with --fasta")
-        caches = [
-            (file, build_cache(file, alphabet, cache_dir=cache_dir, progress=progress)) for file in files
-        ]
+        caches = [(file, build_cache(file, alphabet, cache_dir=cache_dir, progress=progress)) for file in files]
         return cls(caches, alphabet, contigs=contigs, chrom_map=chrom_map)
 
     @property
@@ -145,9 +143,7 @@ class Genome:
             raise ValueError(f"[{start}, {end}) of {contig} is not 0 <= start <= end")
         found = self._contig(contig)
         if pad and not self.alphabet.has_complement:
-            raise ConfigError(
-                f"the {self.alphabet.name} alphabet has no symbol to pad with; fetch within the contig"
-            )
+            raise ConfigError(f"the {self.alphabet.name} alphabet has no symbol to pad with; fetch within the contig")
         if end > found.length and not pad:
             raise DataError(
                 f"{found.path}: {found.name} has {found.length:,} bases, and 0-based [{start:,}, {end:,}) "
@@ -170,8 +166,7 @@ def _all_contigs(caches: Sequence[tuple[Path, CachedFasta]]) -> dict[str, Contig
         for name, cached in cache.contigs.items():
             if name in found:
                 raise DataError(
-                    f"{path}: the name {name!r} is in {found[name].path} too; "
-                    "rename one, or give one of the files"
+                    f"{path}: the name {name!r} is in {found[name].path} too; rename one, or give one of the files"
                 )
             found[name] = Contig(name, cached.length, path)
     return found

@@ -62,9 +62,7 @@ def read_chrom_map(path: str | Path) -> dict[str, str]:
                 continue
             columns = line.split("\t") if "\t" in line else line.split()
             if len(columns) != 2:
-                raise DataError(
-                    f"{path}:{number}: {len(columns)} columns, expected 2: name given, name in the FASTA"
-                )
+                raise DataError(f"{path}:{number}: {len(columns)} columns, expected 2: name given, name in the FASTA")
             names[columns[0].strip()] = columns[1].strip()
     return names
 

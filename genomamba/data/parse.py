@@ -131,9 +131,7 @@ class _Parser:
         if b"\0" in block[:4096]:
             self.fail(1, "binary data, not FASTA, whose first line is such as '>chr1'; check the file's name")
         text = block[:20].split(b"\n")[0].decode("ascii", "replace").rstrip("\r")
-        self.fail(
-            1, f"no header: the line starts with {text!r}; put a line such as '>chr1' before the sequence"
-        )
+        self.fail(1, f"no header: the line starts with {text!r}; put a line such as '>chr1' before the sequence")
 
     def feed(self, block: bytes) -> Iterator[Header | UInt8Array]:
         at = 0

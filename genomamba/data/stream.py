@@ -143,12 +143,8 @@ class SampleStream:
         number = bisect_right(self._ends, window)
         region = self.regions[number]
         offset = mix(mix(self._offset ^ mix(epoch)) + number) % self.context
-        start = _window_start(
-            window - (self._ends[number - 1] if number else 0), len(region), self.context, offset
-        )
-        return Interval(
-            region.contig, region.start + start, min(region.start + start + self.context, region.end)
-        )
+        start = _window_start(window - (self._ends[number - 1] if number else 0), len(region), self.context, offset)
+        return Interval(region.contig, region.start + start, min(region.start + start + self.context, region.end))
 
     def _sample(self, index: int, interval: Interval, symbols: npt.NDArray[np.uint8]) -> Sample:
         alphabet = self.genome.alphabet

@@ -147,14 +147,10 @@ def _named(genome: Genome, contigs: Sequence[str], bed: str | Path | None) -> li
 def _check_apart(valid: list[Interval], test: list[Interval]) -> None:
     for left, right in pairwise(sorted(valid + test)):
         if left.overlaps(right):
-            raise ConfigError(
-                f"validation and test overlap: {left} and {right}; a base can be in one of them only"
-            )
+            raise ConfigError(f"validation and test overlap: {left} and {right}; a base can be in one of them only")
 
 
-def _draw(
-    free: list[Interval], shares: dict[str, float], block: int | None, seed: int
-) -> dict[str, list[Interval]]:
+def _draw(free: list[Interval], shares: dict[str, float], block: int | None, seed: int) -> dict[str, list[Interval]]:
     total = sum(map(len, free))
     size = block or max(_SMALLEST_BLOCK, min(_LARGEST_BLOCK, total // _BLOCKS))
     ranked = sorted((_hash(seed, b.contig, b.start // size), b) for whole in free for b in _grid(whole, size))
