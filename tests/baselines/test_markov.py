@@ -2,7 +2,6 @@
 
 import gzip
 import math
-import os
 from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
@@ -28,9 +27,7 @@ def runs(sequence: Sequence[int]) -> list[tuple[int, ...]]:
     return [tuple(int(s) for s in run.split(",") if s) for run in text.split("|")]
 
 
-def exact_bits(
-    train, held_out, *, num_symbols: int, max_order: int, weight: int, complement=None
-) -> list[float]:
+def exact_bits(train, held_out, *, num_symbols: int, max_order: int, weight: int, complement=None) -> list[float]:
     """The definition, in fractions: runs between breaks, counts by context, one recursion a symbol."""
     counted = [run for sequence in train for run in runs(sequence)]
     if complement is not None:
@@ -51,10 +48,7 @@ def exact_bits(
         return (word[run[i - order : i + 1]] + weight * below) / (context[run[i - order : i]] + weight)
 
     scored = [(run, i) for sequence in held_out for run in runs(sequence) for i in range(len(run))]
-    return [
-        -sum(math.log2(probability(*at, order)) for at in scored) / len(scored)
-        for order in range(max_order + 1)
-    ]
+    return [-sum(math.log2(probability(*at, order)) for at in scored) / len(scored) for order in range(max_order + 1)]
 
 
 def test_by_hand() -> None:
@@ -121,9 +115,7 @@ def test_probabilities_of_every_symbol_sum_to_one() -> None:
 def test_a_second_fit_forgets_the_first() -> None:
     model = InterpolatedMarkov(4, 2).fit([symbols("ACGTACGT")])
     fresh = InterpolatedMarkov(4, 2).fit([symbols("GGGTT")])
-    assert (
-        model.fit([symbols("GGGTT")]).bits([symbols("GTA")]).tolist() == fresh.bits([symbols("GTA")]).tolist()
-    )
+    assert model.fit([symbols("GGGTT")]).bits([symbols("GTA")]).tolist() == fresh.bits([symbols("GTA")]).tolist()
     assert model.bases == 5
 
 
@@ -159,14 +151,11 @@ def test_refuses(act, message: str) -> None:
 
 
 @pytest.mark.slow
-def test_published_figures_of_yeast() -> None:
-    folder = os.environ.get("GENOMAMBA_DATA")
-    if not folder:
-        pytest.skip("GENOMAMBA_DATA does not name the folder of real data")
+def test_published_figures_of_yeast(data_dir: Path) -> None:
     letters = np.full(256, -1, np.int8)
     letters[np.frombuffer(b"ACGT", np.uint8)] = range(4)
     train, held_out = [], []
-    records = gzip.decompress((Path(folder) / "yeast" / "S288C_R64-2-1.fsa.gz").read_bytes()).split(b">")[1:]
+    records = gzip.decompress((data_dir / "yeast" / "S288C_R64-2-1.fsa.gz").read_bytes()).split(b">")[1:]
     for record in records:
         header, _, body = record.partition(b"\n")
         sequence = letters[np.frombuffer(body.replace(b"\n", b""), np.uint8)]

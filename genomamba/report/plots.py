@@ -1,0 +1,213 @@
+"""Figures of a report: each function draws one from plain arrays and returns it as SVG, to stand inside a page."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Any, Final
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+__all__ = ["draw_bits_by_order", "draw_learning", "draw_quantity"]
+
+FloatArray = npt.NDArray[np.float64]
+
+MODEL: Final = "#0f766e"
+MARKOV: Final = "#b45309"
+RAW: Final = "#b9c2cb"
+SMOOTH: Final = "#475569"
+INK: Final = "#334155"
+MAX_POINTS: Final = 1_000
+MAX_MARKERS: Final = 100
+# Share of the rows that a smoothed point is the mean of.
+SMOOTHING: Final = 0.02
+
+_STYLE: Final[dict[Any, Any]] = {
+    "svg.fonttype": "none",
+    "font.size": 9,
+    "text.color": INK,
+    "axes.edgecolor": "#94a3b8",
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "grid.color": "#e8ecef",
+    "grid.linewidth": 0.7,
+    "xtick.color": "#64748b",
+    "ytick.color": "#64748b",
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "lines.solid_capstyle": "round",
+}
+_METADATA: Final = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+
+
+def draw_learning(
+    train: tuple[FloatArray, FloatArray],
+    valid: tuple[FloatArray, FloatArray],
+    markov: tuple[str, float] | None,
+    cost: str = "bits per base",
+    unit: str = "base",
+) -> Markup:
+    """Draw what a base costs against training bases.
+
+    Parameters
+    ----------
+    train, valid : pair of (rows,), float64
+        Training bases, and bits per base; NaN where a row has none.
+    markov : pair of str and float, optional
+        Label and bits per base of the model to beat, drawn as a level line.
+    cost : str
+        Name of the vertical axis.
+    unit : str
+        What one symbol is called.
+    """
+    bases, bits = _finite(*train)
+    smoothed = smooth(bits)
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        axes.plot(*thin(bases, bits), color=RAW, linewidth=0.6, label="training, each row")
+        axes.plot(*thin(bases, smoothed), color=SMOOTH, linewidth=1.5, label="training, smoothed")
+        known = _finite(*valid)
+        marker = "o" if known[0].size <= MAX_MARKERS else ""
+        axes.plot(*thin(*known), color=MODEL, linewidth=1.4, marker=marker, markersize=3.5, label="validation")
+        if markov is not None:
+            axes.axhline(markov[1], color=MARKOV, linewidth=1.2, linestyle=(0, (5, 3)), label=markov[0])
+        _frame(axes, smoothed, known[1], markov)
+        axes.set_ylabel(cost)
+        _bases_axis(axes, unit)
+        axes.legend(loc="upper right")
+
+    return _svg(draw, (6.8, 3.4), f"{cost}, of training and validation, against training {unit}s")
+
+
+def draw_quantity(bases: FloatArray, values: FloatArray, title: str, unit: str = "base") -> Markup:
+    """Draw one quantity of the training rows, 0 or more, such as the learning rate, against training bases.
+
+    Parameters
+    ----------
+    bases, values : (rows,), float64
+        NaN where a row has none.
+    title : str
+        Name of the quantity, with its unit.
+    unit : str
+        What one symbol is called.
+    """
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        x, y = _finite(bases, values)
+        axes.plot(*thin(x, y), color=SMOOTH, linewidth=1)
+        axes.set_title(title)
+        axes.set_ylim(0, 1.15 * y.max(initial=0) or 1)
+        axes.yaxis.set_major_formatter(FuncFormatter(_short))
+        axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+        _bases_axis(axes, unit)
+
+    return _svg(draw, (3.3, 2.2), f"{title} against training {unit}s")
+
+
+def draw_bits_by_order(splits: Mapping[str, tuple[float, Mapping[int, float]]], unit: str = "base") -> Markup:
+    """Draw the Markov models by their order, and the model as a level line, a panel each split.
+
+    Parameters
+    ----------
+    splits : mapping
+        Title of each panel, to the model's bits per base and those of the Markov models by order.
+    unit : str
+        What one symbol is called.
+    """
+
+    def draw(figure: Figure) -> None:
+        panels = figure.subplots(1, len(splits), sharey=True, squeeze=False)[0]
+        for axes, (title, (model, markov)) in zip(panels, splits.items(), strict=True):
+            orders = sorted(markov)
+            heights = [markov[order] for order in orders]
+            axes.plot(
+                orders, heights, color=MARKOV, linewidth=1.1, marker="o", markersize=4.5, label="Markov, interpolated"
+            )
+            axes.axhline(model, color=MODEL, linewidth=2, label="genomamba")
+            axes.set_title(title)
+            axes.margins(y=0.12)
+            axes.set_xlabel("order of the Markov model")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        panels[0].set_ylabel(f"bits per {unit}")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+
+    return _svg(draw, (6.8, 3.1), f"Bits per {unit} of the model and of Markov models by order")
+
+
+def smooth(values: FloatArray) -> FloatArray:
+    """Return the centred moving mean over a fiftieth of the rows, over what there is of them at both ends."""
+    half = max(1, round(SMOOTHING * values.size / 2))
+    sums = np.concatenate(([0.0], np.cumsum(values)))
+    at = np.arange(values.size)
+    first, last = np.maximum(at - half, 0), np.minimum(at + half + 1, values.size)
+    mean: FloatArray = (sums[last] - sums[first]) / (last - first)
+    return mean
+
+
+def thin(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Keep at most `MAX_POINTS` points, among them the lowest and the highest of every stretch."""
+    if x.size <= MAX_POINTS:
+        return x, y
+    edges = np.linspace(0, x.size, MAX_POINTS // 2 + 1).astype(int)
+    kept = [
+        first + index
+        for first, last in pairwise(edges)
+        for index in sorted((int(y[first:last].argmin()), int(y[first:last].argmax())))
+    ]
+    return x[kept], y[kept]
+
+
+def _finite(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    is_known = np.isfinite(x) & np.isfinite(y)
+    return x[is_known], y[is_known]
+
+
+def _frame(axes: Axes, smoothed: FloatArray, valid: FloatArray, markov: tuple[str, float] | None) -> None:
+    """Leave the steep fall of the first rows above the frame, so that the rest can be told apart."""
+    settled = smoothed[smoothed.size // 20 :]
+    shown = np.concatenate([settled, valid[valid.size // 20 :], [] if markov is None else [markov[1]]])
+    if shown.size:
+        room = max(0.02, 0.12 * float(np.ptp(shown)))
+        axes.set_ylim(shown.min() - room, shown.max() + 2 * room)
+
+
+def _bases_axis(axes: Axes, unit: str) -> None:
+    axes.set_xlabel(f"training {unit}s")
+    axes.xaxis.set_major_formatter(FuncFormatter(_short))
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+
+
+def _short(value: float, _: int | None = None) -> str:
+    """Write 2500000 as 2.5 M."""
+    for suffix, scale in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if abs(value) >= scale:
+            return f"{value / scale:g} {suffix}"
+    return f"{value:g}"
+
+
+def _svg(draw: Callable[[Figure], None], inches: tuple[float, float], label: str) -> Markup:
+    # The salt keeps the ids of two figures in one page apart, and the same from one run to the next.
+    with mpl.rc_context({**_STYLE, "svg.hashsalt": label}):
+        figure = Figure(figsize=inches, layout="constrained")
+        draw(figure)
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", transparent=True, metadata=_METADATA)
+    svg = buffer.getvalue()
+    body = svg[svg.index("<svg") + len("<svg") :]
+    return Markup('<svg role="img" aria-label="{}"').format(label) + Markup(body)
