@@ -30,7 +30,7 @@ def read_bed(path: str | Path, genome: Genome) -> list[Interval]:
         with Source(path) as source:
             lines = b"".join(source.blocks()).decode("utf-8", "replace").split("\n")
     except DamagedSourceError as error:
-        raise DataError(f"{path}: {error}; copy or download it again") from None
+        raise DataError(f"{path}:1: {error}; copy or download it again") from None
     for number, line in enumerate(lines, 1):
         if line.strip() and not line.startswith(("#", "track", "browser")):
             intervals.append(_interval(line, f"{path}:{number}", genome))

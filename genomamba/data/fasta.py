@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -87,10 +88,17 @@ class Fasta:
                 "stay within it, or ask for padding"
             )
         stop = min(end, length)
-        text: str = self._handle().fetch(name, start + 1, stop) if start < stop else ""
-        if len(text) != max(0, stop - start):
-            raise DataError(f"{self.path}: ends before {name}:{stop:,}; it has changed since {self._index} was made")
+        text = self._read(name, start, stop) if start < stop else ""
         return text.ljust(end - start, "N")
+
+    def _read(self, name: str, start: int, stop: int) -> str:
+        try:
+            text: str = self._handle().fetch(name, start + 1, stop)
+        except (OSError, ValueError, zlib.error, pyfaidx.FetchError) as error:
+            raise DataError(f"{self.path}: {name}:{start + 1:,}-{stop:,} cannot be read ({error})") from None
+        if len(text) != stop - start:
+            raise DataError(f"{self.path}: ends before {name}:{stop:,}; it has changed since {self._index} was made")
+        return text
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_local"}
@@ -140,11 +148,14 @@ class Fasta:
     def _check_index(self, handle: Any) -> None:
         """Look whether the index's last record is where it says, for a newer index may be another file's."""
         name = next(reversed(self.lengths), "")
+        header = last = ""
         try:
-            header = handle.get_long_name(name) if name else ""
-        except (OSError, ValueError):
-            header = ""
-        if not name or header.lstrip(">\n").split()[:1] != [name]:
+            if name:
+                header = handle.get_long_name(name).strip(">\r\n")
+                last = handle.fetch(name, self.lengths[name], self.lengths[name])
+        except (OSError, ValueError, pyfaidx.FetchError):
+            last = ""
+        if len(last) != 1 or "\n" in header or header.split()[:1] != [name]:
             what = f"says that {name!r} is where the FASTA has none" if name else "is empty"
             raise DataError(
                 f"{self._index}:{max(1, len(self.lengths))}: {what}; it is of another file: delete it, "

@@ -134,11 +134,13 @@ class Source:
             try:
                 block = self._text.read(BLOCK_BYTES)
             except EOFError:
-                raise DamagedSourceError("the gzip data ends inside a block; the file is cut short") from None
+                raise DamagedSourceError(
+                    "the gzip data ends inside a block, after this line; the file is cut short"
+                ) from None
             except (zlib.error, gzip.BadGzipFile) as error:
-                raise DamagedSourceError(f"the gzip data is damaged ({error})") from None
+                raise DamagedSourceError(f"the gzip data is damaged after this line ({error})") from None
             except OSError as error:
-                raise DamagedSourceError(f"the file cannot be read on ({error.strerror})") from None
+                raise DamagedSourceError(f"the file cannot be read on after this line ({error.strerror})") from None
             if not block:
                 return
             yield block

@@ -6,10 +6,10 @@ i // windows_per_epoch, and each epoch visits its windows in an order of its own
 
 The coverage. In an epoch the windows of a region lie end to end, from an offset that is drawn anew for each
 epoch and region, so that window borders move. Every base at least one context away from both ends of its
-region is read exactly once an epoch; nearer to an end it is read once or twice, or not at all in that epoch,
-and other offsets reach it in others. A window never touches a base outside its region. Windows with too many
-N are drawn again from all windows of the epoch, so that what such a window covers is not read in that epoch
-and what replaces it is read once more.
+region is read exactly once an epoch; one nearer to an end once or twice, or not at all in that epoch, but in at
+least a quarter of all epochs. A window never touches a base outside its region. Windows with too many N are
+drawn again from all windows of the epoch, so that what such a window covers is not read in that epoch and what
+replaces it is read once more.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, count
+from multiprocessing import get_context
+from multiprocessing.context import ForkServerContext
 from typing import Any, Final, Literal, TypeVar
 
 import numpy as np
@@ -142,8 +144,8 @@ class SampleStream:
             window = mix(mix(self._redraw + index) + attempt) % self.windows_per_epoch
         number = bisect_right(self._ends, window)
         region = self.regions[number]
-        offset = mix(mix(self._offset ^ mix(epoch)) + number) % self.context
-        start = _window_start(window - (self._ends[number - 1] if number else 0), len(region), self.context, offset)
+        draw = mix(mix(self._offset ^ mix(epoch)) + number)
+        start = _window_start(window - (self._ends[number - 1] if number else 0), len(region), self.context, draw)
         return Interval(region.contig, region.start + start, min(region.start + start + self.context, region.end))
 
     def _sample(self, index: int, interval: Interval, symbols: npt.NDArray[np.uint8]) -> Sample:
@@ -197,7 +199,7 @@ def make_loader(
         sampler=count(first, batch_size),
         num_workers=workers,
         collate_fn=_unchanged,
-        multiprocessing_context="forkserver" if workers else None,
+        multiprocessing_context=_forkserver() if workers else None,
         # A generator of its own, so that the loader draws nothing from the training's.
         generator=Generator(),
     )
@@ -205,6 +207,13 @@ def make_loader(
         if isinstance(batch, GenomambaError):
             raise batch
         yield batch
+
+
+def _forkserver() -> ForkServerContext:
+    context = get_context("forkserver")
+    # Imported once in the server instead of once in each worker, which takes seconds.
+    context.set_forkserver_preload(["genomamba.data.stream", "torch.utils.data"])
+    return context
 
 
 class _Batches:
@@ -226,19 +235,23 @@ def _unchanged(batch: Any) -> Any:
     return batch
 
 
-def _window_start(number: int, length: int, context: int, offset: int) -> int:
+def _window_start(number: int, length: int, context: int, draw: int) -> int:
     """Return where window `number` of a region starts, from the region's start.
 
-    length // context windows lie end to end from the offset. Where the offset leaves room for one fewer, the
-    last number goes to the end of the region that the others leave more of, and overlaps its neighbour.
+    length // context windows lie end to end from an offset. Where the offset leaves room for one fewer, the last one
+    goes to an end of the region, drawn, and overlaps its neighbour; where it does not, they lie at an end every other
+    time, for the ends would else be read far less often than the rest.
     """
-    windows = max(1, length // context)
     if length <= context:
         return 0
-    if offset <= length - windows * context or number < windows - 1:
+    windows = length // context
+    rest = length - windows * context
+    offset, coin = draw % context, draw >> 62
+    if offset <= rest:
+        return (0, rest, offset, offset)[coin] + number * context
+    if number < windows - 1:
         return offset + number * context
-    right = length - offset - (windows - 1) * context
-    return 0 if offset >= right else length - context
+    return 0 if coin % 2 else length - context
 
 
 def _weights(genome: Genome, softmask_weight: float) -> npt.NDArray[np.float32]:

@@ -1,10 +1,10 @@
 """Which bases train, validate and test, and how held-out stretches are cut for evaluation.
 
-A set that is named, by contigs or by a BED file, is what was named. A set that is not named is drawn from the
-contigs that no name mentions, as blocks: each contig is cut into blocks of one size (a hundredth of these
-contigs' bases, at least 256 and at most a million), each block gets a hash of (seed, contig, block number),
-and the blocks with the lowest hashes make up the share of validation, those that follow the share of the
-test, as near as whole blocks come and at least one each. A share of 0 leaves the set empty.
+A set that is named, by contigs or by a BED file, is what was named. A set that is not named is drawn from all
+other bases, as blocks: each contig is cut into blocks of one size (a hundredth of these bases, at least 256 and
+at most a million), each block gets a hash of (seed, contig, block number), and the blocks with the lowest hashes
+make up the share of validation, those that follow the share of the test, as near as whole blocks come and at
+least one each. A share of 0 leaves the set empty.
 """
 
 from __future__ import annotations
@@ -89,10 +89,8 @@ def make_split(
         "test": 0.0 if named["test"] else test_share,
     }
     if any(shares.values()):
-        taken = {interval.contig for intervals in named.values() for interval in intervals}
-        free = [Interval(c.name, 0, c.length) for c in genome.contigs if c.name not in taken]
-        drawn = _draw(free, shares, block, seed) if free else {}
-        for name, blocks in drawn.items():
+        free = _complement(genome, merge(named["valid"] + named["test"]))
+        for name, blocks in _draw(free, shares, block, seed).items():
             named[name] += blocks
     held = merge(named["valid"] + named["test"])
     train = _complement(genome, held)
@@ -159,7 +157,7 @@ def _draw(free: list[Interval], shares: dict[str, float], block: int | None, see
     for name, share in shares.items():
         count = _count(blocks, share * total)
         drawn[name], blocks = blocks[:count], blocks[count:]
-    if not blocks:
+    if ranked and not blocks:
         raise ConfigError(
             f"{total:,} bases make {len(ranked)} blocks of {size:,}, too few to hold out "
             f"{shares['valid']:.0%} and {shares['test']:.0%} and train on the rest; "
@@ -169,8 +167,12 @@ def _draw(free: list[Interval], shares: dict[str, float], block: int | None, see
 
 
 def _grid(whole: Interval, size: int) -> Iterator[Interval]:
-    for start in range(whole.start, whole.end, size):
-        yield Interval(whole.contig, start, min(start + size, whole.end))
+    """Cut a stretch at the multiples of a size, counted from its contig's start."""
+    start = whole.start
+    while start < whole.end:
+        end = min((start // size + 1) * size, whole.end)
+        yield Interval(whole.contig, start, end)
+        start = end
 
 
 def _hash(seed: int, contig: str, number: int) -> bytes:
