@@ -23,9 +23,7 @@ def parser() -> Parser:
         "[FASTA ...] [--alphabet {dna,bytes}] [--cache-dir DIR] [--rebuild]",
         description="Read FASTA files into the cache that training reads, and print what is in them.",
     )
-    made.add_argument(
-        "fasta", metavar="FASTA", nargs="*", default=argparse.SUPPRESS, help=SETTINGS["fasta"].help
-    )
+    made.add_argument("fasta", metavar="FASTA", nargs="*", default=argparse.SUPPRESS, help=SETTINGS["fasta"].help)
     made.add_settings(setting for name, setting in SETTINGS.items() if name != "fasta")
     made.add_argument("--rebuild", action="store_true", help="make the cache anew where there is one")
     return made

@@ -39,21 +39,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     with _plain_log(), _sigterm_raises():
         try:
-            code = _run(arguments)
+            code = _exit_code(arguments)
             sys.stdout.flush()
-            return code
-        except GenomambaError as error:
-            print(error, file=sys.stderr)
-            return error.exit_code
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            return 128 + signal.SIGINT
         except BrokenPipeError:
             # The reader of our output has left; Python would complain again when it flushes at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 1
-        except SystemExit as leave:
-            return leave.code if isinstance(leave.code, int) else 0
+            code = 1
+    return code
+
+
+def _exit_code(arguments: list[str]) -> int:
+    try:
+        return _run(arguments)
+    except GenomambaError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except SystemExit as leave:
+        return leave.code if isinstance(leave.code, int) else 0
 
 
 def _run(arguments: list[str]) -> int:

@@ -24,9 +24,7 @@ def test_a_line_a_file(fasta, tmp_path, capsys):
     other.write_text(">c\nA\n")
     lines = index(capsys, fasta, other, "--cache-dir", tmp_path / "cache").splitlines()
     pattern = r"(.*): (.*), \d+\.\d\d s, cache (.*)"
-    (first, counts, cache), (second, other_counts, _) = (
-        re.fullmatch(pattern, line).groups() for line in lines
-    )
+    (first, counts, cache), (second, other_counts, _) = (re.fullmatch(pattern, line).groups() for line in lines)
     assert (first, counts) == (str(fasta), "2 contigs, 9 bp")
     assert (second, other_counts) == (str(other), "1 contig, 1 bp")
     assert cache.startswith(str(tmp_path / "cache"))

@@ -86,7 +86,7 @@ VALUES = [
     (["--max-tokens", "1_000"], "max_tokens", 1000),
     (["--preset", "small"], "preset", "small"),
     (["--fasta", "a.fa", "b,c.fa", "dir/"], "fasta", ("a.fa", "b,c.fa", "dir/")),
-    (["--fasta", "a_b.fa", "--fasta=b.fa"], "fasta", ("a_b.fa", "b.fa")),
+    (["--fasta", "a_b.fa", "--fasta=c_d.fa"], "fasta", ("a_b.fa", "c_d.fa")),
     (["--valid", "IV,XII"], "valid", ("IV", "XII")),
     (["--valid", "IV", "XII", "--valid", "XVI,"], "valid", ("IV", "XII", "XVI")),
     (["--resume"], "resume", True),
@@ -182,10 +182,7 @@ def test_a_bad_file_is_refused_by_line(text, message, yaml_file, capsys):
 
 def test_a_file_that_is_not_there(tmp_path, capsys):
     assert main(["pretrain", "--config", str(tmp_path / "no.yaml")]) == 2
-    assert (
-        capsys.readouterr().err
-        == f"{tmp_path}/no.yaml: No such file or directory; --config needs a YAML file\n"
-    )
+    assert capsys.readouterr().err == f"{tmp_path}/no.yaml: No such file or directory; --config needs a YAML file\n"
 
 
 BAD_VARIABLES = {

@@ -28,9 +28,7 @@ sys.stderr.write(json.dumps({"code": code, "modules": sorted(sys.modules)}))
     ids=" ".join,
 )
 def test_nothing_heavy_is_imported(arguments):
-    done = subprocess.run(
-        [sys.executable, "-c", PROBE, *arguments], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", PROBE, *arguments], capture_output=True, text=True, check=True)
     left = json.loads(done.stderr)
     assert left["code"] == 0
     assert done.stdout

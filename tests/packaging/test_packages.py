@@ -36,9 +36,7 @@ def test_kernels_is_no_package():
 @pytest.mark.parametrize("package", sorted(packages_on_disk()))
 def test_every_file_beside_the_code_is_shipped(package):
     folder, below = packages_on_disk()[package], set(packages_on_disk().values())
-    shipped = {
-        file for pattern in SETUPTOOLS["package-data"].get(package, ()) for file in folder.glob(pattern)
-    }
+    shipped = {file for pattern in SETUPTOOLS["package-data"].get(package, ()) for file in folder.glob(pattern)}
     present = {
         file
         for file in folder.rglob("*")
