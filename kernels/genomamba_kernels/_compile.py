@@ -38,7 +38,7 @@ def cache_folder() -> Path:
 
     It lies below GENOMAMBA_CACHE_DIR, or else XDG_CACHE_HOME or ~/.cache, or else the temporary folder.
     """
-    name = Path("kernels") / _stamp()
+    name = Path("kernels") / source_stamp(Path(__file__).parent)
     for base in _candidates():
         folder = base / name
         with contextlib.suppress(OSError):
@@ -81,12 +81,11 @@ def _folder_of_this_process() -> Path:
 
 
 @functools.cache
-def _stamp() -> str:
-    """Return a hash of every source file of the package and of the versions that made the code."""
-    root = Path(__file__).parent
+def source_stamp(package: Path) -> str:
+    """Return a hash of every source file of a package and of the versions that make the code."""
     digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {sys.version}".encode())
-    for path in sorted(root.rglob("*.py")):
-        digest.update(str(path.relative_to(root)).encode())
+    for path in sorted(package.rglob("*.py")):
+        digest.update(str(path.relative_to(package)).encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -6,12 +6,11 @@ The largest relative errors, measured over all exponents, stand in kernels/READM
 import math
 from typing import Any
 
-from llvmlite import ir
 from numba.core import types
 from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 
-from genomamba_kernels._simd import BIT_WIDTHS, Vector, constant, emit_fma, llvm_integers, llvm_vector
+from genomamba_kernels._simd import BIT_WIDTHS, Vector, constant, emit_fma, llvm_integers
 
 # 2^f = 1 + f q(f) on [-1/2, 1/2], q interpolated at Chebyshev nodes. The 1 is exact, so that the error
 # vanishes with f: a decay near 1 raised to the power of a million tokens does not drift.
@@ -40,10 +39,10 @@ EXP2 = {
     ],
 }
 
-# log(1 + t) = t r(t - 1/2) on [0, 1], r interpolated at Chebyshev nodes.
+# log(1 + t) = t + t r(t - 1/2) on [0, 1], r interpolated at Chebyshev nodes.
 LOG1P = {
     types.float32: [
-        0.8109302199132427,
+        -0.1890697800867573,
         -0.28852710137197934,
         0.13260901577718714,
         -0.06768818965399573,
@@ -55,7 +54,7 @@ LOG1P = {
         -0.00317605701843196,
     ],
     types.float64: [
-        0.8109302162163288,
+        -0.1890697837836712,
         -0.2885270990993239,
         0.13260975375420375,
         -0.06768864331096429,
@@ -115,13 +114,16 @@ def _magic(element: Any) -> float:
     return 1.5 * 2.0 ** MANTISSA_BITS[element]
 
 
-def _emit_exp2(builder: Any, element: Any, x: Any) -> Any:
-    # At the limits f is 0, and the integer addition makes an exact 0 and an exact infinity.
-    x = _emit_clamp(builder, x, -LARGEST_EXPONENT[element], LARGEST_EXPONENT[element] + 1)
-    magic = constant(x.type, _magic(element))
-    shifted = builder.fadd(x, magic)
-    f = builder.fsub(x, builder.fsub(shifted, magic))
-    return _emit_scaled_power(builder, element, shifted, f)
+def _emit_exp2_product(builder: Any, element: Any, a: Any, b: Any) -> Any:
+    """Emit 2^(a b), the product not rounded; 0 below the smallest normal number, infinity past the largest."""
+    magic = constant(a.type, _magic(element))
+    shifted = emit_fma(builder, a, b, magic)
+    n = builder.fsub(shifted, magic)
+    power = _emit_scaled_power(builder, element, shifted, emit_fma(builder, a, b, builder.fneg(n)))
+    largest = LARGEST_EXPONENT[element]
+    small = builder.fcmp_ordered("<", n, constant(a.type, 1 - largest))
+    power = builder.select(small, constant(a.type, 0.0), power)
+    return builder.select(builder.fcmp_ordered(">", n, constant(a.type, largest)), constant(a.type, math.inf), power)
 
 
 def _emit_exp(builder: Any, element: Any, x: Any) -> Any:
@@ -140,6 +142,11 @@ def _emit_sigmoid(builder: Any, element: Any, x: Any) -> Any:
     return builder.fdiv(one, builder.fadd(one, _emit_exp(builder, element, builder.fneg(x))))
 
 
+def _emit_silu(builder: Any, element: Any, x: Any) -> Any:
+    one = constant(x.type, 1.0)
+    return builder.fdiv(x, builder.fadd(one, _emit_exp(builder, element, builder.fneg(x))))
+
+
 def _emit_softplus(builder: Any, element: Any, x: Any) -> Any:
     """Emit max(x, 0) + log1p(exp(-|x|)), and x above 20, as PyTorch does."""
     zero = constant(x.type, 0.0)
@@ -148,7 +155,8 @@ def _emit_softplus(builder: Any, element: Any, x: Any) -> Any:
     t = _emit_exp(builder, element, magnitude)
     centred = builder.fsub(t, constant(x.type, 0.5))
     base = builder.select(positive, x, zero)
-    value = emit_fma(builder, t, _emit_polynomial(builder, LOG1P[element], centred), base)
+    value = emit_fma(builder, t, _emit_polynomial(builder, LOG1P[element], centred), t)
+    value = builder.fadd(base, value)
     return builder.select(builder.fcmp_ordered(">", x, constant(x.type, 20.0)), x, value)
 
 
@@ -171,8 +179,20 @@ def _unary(emit: Any) -> Any:
     return intrinsic(function)
 
 
-exp2 = _unary(_emit_exp2)
+@intrinsic
+def exp2_product(typingctx: Any, a: Any, b: Any) -> Any:
+    """Return 2^(a b) of two vectors."""
+    if not isinstance(a, Vector) or a != b:
+        return None
+
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _emit_exp2_product(builder, a.element, *args)
+
+    return signature(a, a, b), lower
+
+
 exp = _unary(_emit_exp)
 sigmoid = _unary(_emit_sigmoid)
+silu = _unary(_emit_silu)
 softplus = _unary(_emit_softplus)
 softplus_slope = _unary(_emit_softplus_slope)

@@ -21,7 +21,7 @@ LANES = 16
 BIT_WIDTHS = {types.float32: 32, types.float64: 64}
 
 
-class Vector(types.Type):  # type: ignore[misc]
+class Vector(types.Type):
     """Sixteen float32 or sixteen float64."""
 
     def __init__(self, element: Any) -> None:
@@ -68,7 +68,7 @@ def emit_splat(builder: Any, scalar: Any) -> Any:
     return builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), zeros)
 
 
-def _common(args: tuple[Any, ...]) -> Vector | None:
+def _common(args: tuple[Any, ...]) -> Any:
     """Return the one vector type among the arguments, where all others are numbers."""
     vectors = {arg for arg in args if isinstance(arg, Vector)}
     numbers = all(isinstance(arg, Vector | types.Float | types.Integer) for arg in args)

@@ -104,7 +104,7 @@ def _run(
 ) -> Tensor:
     """Give the operator what its kernels take: all but x in the dtype of the state."""
     wide = _checks.state_dtype(x.dtype)
-    return conv_operator(
+    y: Tensor = conv_operator(
         x.contiguous(),
         weight.to(wide).contiguous(),
         None if bias is None else bias.to(wide).contiguous(),
@@ -112,6 +112,7 @@ def _run(
         gated,
         reverse,
     )
+    return y
 
 
 def _final_state(x: Tensor, past: int, initial_state: Tensor | None, reverse: bool) -> Tensor:

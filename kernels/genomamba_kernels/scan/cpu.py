@@ -127,7 +127,8 @@ def backward(
         def reduce(index: int, worker: int, first: int = first) -> None:
             chunk, row = divmod(index, batch)
             cpu_backward.scan_reduce(
-                flat_shares, flat_dB, flat_dC, length, d_state, padded, row, first + chunk, first, batch, groups, reverse
+                flat_shares, flat_dB, flat_dC, length, d_state, padded,
+                row, first + chunk, first, batch, groups, reverse,
             )  # fmt: skip
 
         parallel_for(batch * parts, threads, walk)

@@ -12,17 +12,19 @@ import math
 from numba import njit
 
 from genomamba_kernels._compile import kernel
-from genomamba_kernels._functions import exp2, sigmoid, softplus, softplus_slope
+from genomamba_kernels._functions import exp2_product, sigmoid, silu, softplus, softplus_slope
 from genomamba_kernels._rows import load_maps, load_rows, store_rows
 from genomamba_kernels._simd import LANES, accumulate, broadcast, fma, full, load, load_one, store, store_one, sum_lanes
-from genomamba_kernels.scan.cpu_forward import CHUNK, ROWS, STATES
+from genomamba_kernels.scan.cpu_forward import CHUNK, ROWS, STATES, SUM, add, clear, ends_sum
 
 GROUP = 4
 """Blocks of 16 channels whose share of dB and dC is summed in one piece."""
-SLOT = 9 * ROWS
+SLOT = 12 * ROWS
 """Numbers of scratch for the rows of one block of a group."""
 # The rows of a slot.
-U, DELTA, SLOPE, X, DY, Y, DGATE, DX, DDELTA = (i * ROWS for i in range(9))
+U, DELTA, SLOPE, X, DY, DGATE, Y, DX, DDELTA = (i * ROWS for i in range(9))
+PART = 3 * ROWS
+"""From Y, DX and DDELTA to their partial sums."""
 # After the slots: decays, states (one more than positions), and the shares of dB and dC, all [t, 4, 16].
 DECAYS = GROUP * SLOT
 HIDDEN = DECAYS + STATES * ROWS
@@ -85,8 +87,15 @@ def scan_backward(
                     border = (((row * chunks + chunk) * blocks + block) * padded + n) * LANES
                     a = (block * padded + n) * LANES
                     h = ((row * blocks + block) * padded + n) * LANES
-                    _recompute(scratch, slot, s_B + n, s_C + n, padded, A, a, borders, border, rows, gated)
-                    _walk_back(scratch, slot, s_B + n, s_C + n, padded, A, a, dstate, dA, h, rows)
+                    if n > 0 and n % SUM == 0:
+                        for i in (Y, DX, DDELTA):
+                            clear(scratch, slot + PART + i, rows)
+                    part = 0 if n < SUM else PART
+                    _recompute(scratch, slot, part, s_B + n, s_C + n, padded, A, a, borders, border, rows, gated)
+                    _walk_back(scratch, slot, part, s_B + n, s_C + n, padded, A, a, dstate, dA, h, rows)
+                    if ends_sum(n, padded):
+                        for i in (Y, DX, DDELTA):
+                            add(scratch, slot + PART + i, slot + i, rows)
                 for k in range(STATES):
                     for t in range(0, rows, LANES):
                         i = LANES * (STATES * t + k)
@@ -125,12 +134,12 @@ def _prepare(scratch, slot, bias, D, rows, softplus_on, gated):
             dout = load(scratch, DY + i)
             s = sigmoid(z)
             store(scratch, DGATE + i, dout * (s * fma(z, 1.0 - s, 1.0)))
-            store(scratch, DY + i, dout * (z * s))
+            store(scratch, DY + i, dout * silu(z))
             store(scratch, Y + i, D * u)
 
 
 @njit
-def _recompute(scratch, slot, s_B, s_C, padded, A, a, borders, border, rows, gated):
+def _recompute(scratch, slot, part, s_B, s_C, padded, A, a, borders, border, rows, gated):
     """Walk forward as `scan_forward` does, and keep every state and decay."""
     A0, A1, A2, A3 = load(A, a), load(A, a + 16), load(A, a + 32), load(A, a + 48)
     h0, h1 = load(borders, border), load(borders, border + 16)
@@ -143,7 +152,8 @@ def _recompute(scratch, slot, s_B, s_C, padded, A, a, borders, border, rows, gat
         delta = load(scratch, slot + DELTA + LANES * t)
         x = load(scratch, slot + X + LANES * t)
         b, i = s_B + padded * t, STATES * LANES * t
-        a0, a1, a2, a3 = exp2(delta * A0), exp2(delta * A1), exp2(delta * A2), exp2(delta * A3)
+        a0, a1 = exp2_product(delta, A0), exp2_product(delta, A1)
+        a2, a3 = exp2_product(delta, A2), exp2_product(delta, A3)
         h0 = fma(a0, h0, x * broadcast(scratch, b))
         h1 = fma(a1, h1, x * broadcast(scratch, b + 1))
         h2 = fma(a2, h2, x * broadcast(scratch, b + 2))
@@ -158,16 +168,16 @@ def _recompute(scratch, slot, s_B, s_C, padded, A, a, borders, border, rows, gat
         store(scratch, HIDDEN + i + 112, h3)
         if gated:
             c = s_C + padded * t
-            y = load(scratch, slot + Y + LANES * t)
-            y = fma(h0, broadcast(scratch, c), y)
-            y = fma(h1, broadcast(scratch, c + 1), y)
-            y = fma(h2, broadcast(scratch, c + 2), y)
-            y = fma(h3, broadcast(scratch, c + 3), y)
-            store(scratch, slot + Y + LANES * t, y)
+            j = slot + part + Y + LANES * t
+            term = h0 * broadcast(scratch, c)
+            term = fma(h1, broadcast(scratch, c + 1), term)
+            term = fma(h2, broadcast(scratch, c + 2), term)
+            term = fma(h3, broadcast(scratch, c + 3), term)
+            store(scratch, j, load(scratch, j) + term)
 
 
 @njit
-def _walk_back(scratch, slot, s_B, s_C, padded, A, a, dstate, dA, g, rows):
+def _walk_back(scratch, slot, part, s_B, s_C, padded, A, a, dstate, dA, g, rows):
     """Walk the chunk backwards: g is dL/dh after position t, then g a the one before it."""
     A0, A1, A2, A3 = load(A, a), load(A, a + 16), load(A, a + 32), load(A, a + 48)
     g0, g1, g2, g3 = load(dstate, g), load(dstate, g + 16), load(dstate, g + 32), load(dstate, g + 48)
@@ -179,15 +189,15 @@ def _walk_back(scratch, slot, s_B, s_C, padded, A, a, dstate, dA, g, rows):
         delta = load(scratch, slot + DELTA + LANES * t)
         x = load(scratch, slot + X + LANES * t)
         dy = load(scratch, slot + DY + LANES * t)
-        dx = load(scratch, slot + DX + LANES * t)
-        ddelta = load(scratch, slot + DDELTA + LANES * t)
+        dx, ddelta = zero, zero
         b, c, i = s_B + padded * t, s_C + padded * t, STATES * LANES * t
         g0, h0, dA0, dx, ddelta = _step_back(scratch, i, b, c, g0, h0, dA0, A0, delta, x, dy, dx, ddelta)
         g1, h1, dA1, dx, ddelta = _step_back(scratch, i + 16, b + 1, c + 1, g1, h1, dA1, A1, delta, x, dy, dx, ddelta)
         g2, h2, dA2, dx, ddelta = _step_back(scratch, i + 32, b + 2, c + 2, g2, h2, dA2, A2, delta, x, dy, dx, ddelta)
         g3, h3, dA3, dx, ddelta = _step_back(scratch, i + 48, b + 3, c + 3, g3, h3, dA3, A3, delta, x, dy, dx, ddelta)
-        store(scratch, slot + DX + LANES * t, dx)
-        store(scratch, slot + DDELTA + LANES * t, ddelta)
+        j = slot + part + LANES * t
+        store(scratch, DX + j, load(scratch, DX + j) + dx)
+        store(scratch, DDELTA + j, load(scratch, DDELTA + j) + ddelta)
     store(dstate, g, g0)
     store(dstate, g + 16, g1)
     store(dstate, g + 32, g2)

@@ -5,21 +5,23 @@
 from numba import njit
 
 from genomamba_kernels._compile import kernel
-from genomamba_kernels._functions import exp2, sigmoid, softplus
+from genomamba_kernels._functions import exp2_product, silu, softplus
 from genomamba_kernels._rows import load_maps, load_rows, store_rows
-from genomamba_kernels._simd import LANES, broadcast, fma, load, store
+from genomamba_kernels._simd import LANES, broadcast, fma, full, load, store
 
 CHUNK = 64
 """Positions staged at a time; the states between chunks are what backward starts from."""
 STATES = 4
 """States of a channel held in registers at a time; d_state is padded to a multiple."""
+SUM = 16
+"""States whose terms are added up before they join the sum over all: with more, a wide state loses digits."""
 ROWS = CHUNK * LANES
 """Numbers in the scratch of one staged tensor."""
 
 
 def forward_scratch(padded: int) -> int:
     """Return how many numbers of scratch `scan_forward` needs for a padded d_state."""
-    return 4 * ROWS + 2 * CHUNK * padded
+    return 5 * ROWS + 2 * CHUNK * padded
 
 
 @kernel
@@ -35,8 +37,8 @@ def scan_forward(
     """
     blocks = (width + LANES - 1) // LANES
     chunks = (length + CHUNK - 1) // CHUNK
-    s_delta, s_x, s_y, s_z = 0, ROWS, 2 * ROWS, 3 * ROWS
-    s_B, s_C = 4 * ROWS, 4 * ROWS + CHUNK * padded
+    s_delta, s_x, s_y, s_z, s_part = 0, ROWS, 2 * ROWS, 3 * ROWS, 4 * ROWS
+    s_B, s_C = 5 * ROWS, 5 * ROWS + CHUNK * padded
     direction = -1 if reverse else 1
     for chunk in range(chunks):
         rows = min(CHUNK, length - chunk * CHUNK)
@@ -57,14 +59,39 @@ def scan_forward(
             load_rows(u, offset, stride, lanes, rows, scratch, s_x)
             _prepare(scratch, s_delta, s_x, s_y, load(bias, LANES * block), load(D, LANES * block), rows, softplus_on)
             for n in range(0, padded, STATES):
-                _walk(scratch, s_delta, s_x, s_y, s_B + n, s_C + n, padded, A, (block * padded + n) * LANES,
+                if n > 0 and n % SUM == 0:
+                    clear(scratch, s_part, rows)
+                s_sum = s_y if n < SUM else s_part
+                _walk(scratch, s_delta, s_x, s_sum, s_B + n, s_C + n, padded, A, (block * padded + n) * LANES,
                       state, h + n * LANES, rows)  # fmt: skip
+                if ends_sum(n, padded):
+                    add(scratch, s_part, s_y, rows)
             if gated:
                 load_rows(z, offset, stride, lanes, rows, scratch, s_z)
                 for i in range(0, rows * LANES, LANES):
                     gate = load(scratch, s_z + i)
-                    store(scratch, s_y + i, load(scratch, s_y + i) * (gate * sigmoid(gate)))
+                    store(scratch, s_y + i, load(scratch, s_y + i) * silu(gate))
             store_rows(scratch, s_y, rows, y, offset, stride, lanes)
+
+
+@njit(forceinline=True)
+def ends_sum(n, padded):
+    """Say whether the states from n on are the last whose terms lie in a partial sum."""
+    return n >= SUM and (n % SUM == SUM - STATES or n == padded - STATES)
+
+
+@njit
+def clear(scratch, target, rows):
+    """Set rows of scratch to 0."""
+    for i in range(target, target + rows * LANES, LANES):
+        store(scratch, i, full(scratch, 0.0))
+
+
+@njit
+def add(scratch, source, target, rows):
+    """Add rows of scratch to others."""
+    for i in range(0, rows * LANES, LANES):
+        store(scratch, target + i, load(scratch, target + i) + load(scratch, source + i))
 
 
 @njit
@@ -90,15 +117,15 @@ def _walk(scratch, s_delta, s_x, s_y, s_B, s_C, padded, A, a, state, h, rows):
         x = load(scratch, s_x + LANES * t)
         y = load(scratch, s_y + LANES * t)
         b, c = s_B + padded * t, s_C + padded * t
-        h0 = fma(exp2(delta * A0), h0, x * broadcast(scratch, b))
-        h1 = fma(exp2(delta * A1), h1, x * broadcast(scratch, b + 1))
-        h2 = fma(exp2(delta * A2), h2, x * broadcast(scratch, b + 2))
-        h3 = fma(exp2(delta * A3), h3, x * broadcast(scratch, b + 3))
-        y = fma(h0, broadcast(scratch, c), y)
-        y = fma(h1, broadcast(scratch, c + 1), y)
-        y = fma(h2, broadcast(scratch, c + 2), y)
-        y = fma(h3, broadcast(scratch, c + 3), y)
-        store(scratch, s_y + LANES * t, y)
+        h0 = fma(exp2_product(delta, A0), h0, x * broadcast(scratch, b))
+        h1 = fma(exp2_product(delta, A1), h1, x * broadcast(scratch, b + 1))
+        h2 = fma(exp2_product(delta, A2), h2, x * broadcast(scratch, b + 2))
+        h3 = fma(exp2_product(delta, A3), h3, x * broadcast(scratch, b + 3))
+        term = h0 * broadcast(scratch, c)
+        term = fma(h1, broadcast(scratch, c + 1), term)
+        term = fma(h2, broadcast(scratch, c + 2), term)
+        term = fma(h3, broadcast(scratch, c + 3), term)
+        store(scratch, s_y + LANES * t, y + term)
     store(state, h, h0)
     store(state, h + 16, h1)
     store(state, h + 32, h2)

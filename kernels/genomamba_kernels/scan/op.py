@@ -232,7 +232,11 @@ def _(
     channels = A.new_empty(A.shape[0])
     dz = u.new_empty(0) if z is None else torch.empty_like(z)
     return (
-        *(torch.empty_like(x) for x in (u, delta, A, B, C)),
+        torch.empty_like(u),
+        torch.empty_like(delta),
+        torch.empty_like(A),
+        torch.empty_like(B),
+        torch.empty_like(C),
         channels,
         dz,
         torch.empty_like(channels),

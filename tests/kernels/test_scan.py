@@ -1,0 +1,159 @@
+"""The selective scan: worked by hand, and as exact as eager PyTorch in output, state and every gradient."""
+
+import pytest
+import torch
+
+from genomamba_kernels import selective_scan
+
+BACKENDS = ["reference", "cpu"]
+DTYPES = [torch.float32, torch.bfloat16, torch.float64]
+# b, l, d, n: single, odd, across a chunk of 64, across blocks of 16 and groups of 64 channels.
+CASES = [
+    (1, 1, 1, 1),
+    (2, 64, 32, 16),
+    (3, 63, 5, 5),
+    (1, 130, 33, 8),
+    (1, 65, 17, 64),
+    (2, 9, 145, 4),
+    (1, 66, 3, 128),
+    (2, 5, 16, 256),
+]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_state_halves_at_decay_one_half(backend):
+    one, two = torch.ones(1, 2, 1), torch.full((1, 2, 1), 2.0)
+    # Decay 1/2 at delta = 1: h = 2, then 2/2 + 2 = 3.
+    A = torch.log(torch.tensor([[0.5]]))
+    y, h = selective_scan(two, one, A, one, one, backend=backend, return_final_state=True)
+    assert y.flatten().tolist() == pytest.approx([2.0, 3.0])
+    assert h.flatten().tolist() == pytest.approx([3.0])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_reverse_starts_at_the_right_end(backend):
+    u = torch.tensor([[[1.0], [2.0], [4.0]]])
+    one, A = torch.ones(1, 3, 1), torch.log(torch.tensor([[0.5]]))
+    state = torch.full((1, 1, 1), 8.0)
+    # From the right: 8/2 + 4 = 8, 8/2 + 2 = 6, 6/2 + 1 = 4.
+    y, h = selective_scan(
+        u, one, A, one, one, initial_state=state, reverse=True, backend=backend, return_final_state=True
+    )
+    assert y.flatten().tolist() == pytest.approx([4.0, 6.0, 8.0])
+    assert h.flatten().tolist() == pytest.approx([4.0])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_skip_bias_softplus_and_gate_by_hand(backend):
+    one = torch.ones(1, 1, 1)
+    # softplus(log(e - 1)) = 1, with half of it from the bias; silu(log 3) = 3/4 log 3; (1 + 5) of that.
+    half = torch.log(torch.expm1(torch.ones(1))) / 2
+    y = selective_scan(
+        one, half.view(1, 1, 1), -one[0], one, one, D=torch.tensor([5.0]), z=torch.log(3 * one), delta_bias=half,
+        delta_softplus=True, backend=backend,
+    )  # fmt: skip
+    assert y.item() == pytest.approx(6 * 0.75 * torch.log(torch.tensor(3.0)).item())
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_gradients_of_two_steps_by_hand(backend):
+    u = torch.tensor([[[3.0], [5.0]]], requires_grad=True)
+    A = torch.log(torch.tensor([[0.5]])).requires_grad_()
+    one = torch.ones(1, 2, 1)
+    y = selective_scan(u, one, A, one, one, backend=backend)
+    # y = 3, then 3 e^A + 5: the sum grows by 1 + 1/2 with u_0, by 1 with u_1, by 3 e^A with A.
+    y.sum().backward()
+    assert u.grad.flatten().tolist() == pytest.approx([1.5, 1.0])
+    assert A.grad.item() == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize("reverse", [False, True], ids=["forwards", "backwards"])
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("shape", CASES, ids=lambda s: "b{}-l{}-d{}-n{}".format(*s))
+def test_cpu_is_as_exact_as_eager(shape, dtype, reverse, make_scan, run_scan, assert_as_exact_as_eager):
+    inputs = make_scan(*shape, dtype)
+    doubles = {name: tensor.double() for name, tensor in inputs.items()}
+    exact = run_scan(doubles, backend="reference", reverse=reverse)
+    eager = run_scan(inputs, backend="reference", reverse=reverse)
+    fast = run_scan(inputs, backend="cpu", reverse=reverse)
+    assert_as_exact_as_eager(fast, eager, exact)
+
+
+@pytest.mark.parametrize("decay", ["slow", "fast"])
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_slow_and_fast_decays_are_as_exact(decay, dtype, make_scan, run_scan, assert_as_exact_as_eager):
+    inputs = make_scan(1, 300, 20, 6, dtype, decay)
+    doubles = {name: tensor.double() for name, tensor in inputs.items()}
+    exact, eager, fast = (
+        run_scan(doubles, backend="reference"),
+        run_scan(inputs, backend="reference"),
+        run_scan(inputs, backend="cpu"),
+    )
+    assert_as_exact_as_eager(fast, eager, exact)
+
+
+@pytest.mark.parametrize("left_out", ["D", "z", "delta_bias", "initial_state", "D z delta_bias initial_state"])
+def test_each_option_may_be_left_out(left_out, make_scan, run_scan, assert_as_exact_as_eager):
+    inputs = make_scan(2, 70, 18, 5, torch.float32)
+    inputs = {name: tensor for name, tensor in inputs.items() if name not in left_out.split()}
+    doubles = {name: tensor.double() for name, tensor in inputs.items()}
+    exact, eager, fast = (
+        run_scan(doubles, backend="reference"),
+        run_scan(inputs, backend="reference"),
+        run_scan(inputs, backend="cpu"),
+    )
+    assert_as_exact_as_eager(fast, eager, exact)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_delta_without_softplus(dtype, make_scan, run_scan, assert_as_exact_as_eager):
+    inputs = make_scan(2, 70, 18, 5, dtype)
+    inputs["delta"] = inputs["delta"].abs()
+    inputs["delta_bias"] = inputs["delta_bias"].abs()
+    doubles = {name: tensor.double() for name, tensor in inputs.items()}
+    exact, eager, fast = (
+        run_scan(doubles, backend="reference", delta_softplus=False),
+        run_scan(inputs, backend="reference", delta_softplus=False),
+        run_scan(inputs, backend="cpu", delta_softplus=False),
+    )
+    assert_as_exact_as_eager(fast, eager, exact)
+
+
+def test_large_delta_passes_softplus_unchanged(make_scan, run_scan, assert_as_exact_as_eager):
+    inputs = make_scan(1, 40, 16, 4, torch.float32)
+    inputs["delta"] = torch.linspace(-40, 60, 40 * 16).view(1, 40, 16)
+    doubles = {name: tensor.double() for name, tensor in inputs.items()}
+    exact, eager, fast = (
+        run_scan(doubles, backend="reference"),
+        run_scan(inputs, backend="reference"),
+        run_scan(inputs, backend="cpu"),
+    )
+    assert_as_exact_as_eager(fast, eager, exact)
+
+
+def test_nan_is_passed_on_and_stays_in_its_channel(make_scan):
+    inputs = make_scan(1, 5, 20, 4, torch.float32)
+    inputs["u"][0, 2, 18] = float("nan")
+    y = selective_scan(**inputs, delta_softplus=True, backend="cpu")
+    expected = torch.zeros(5, 20, dtype=torch.bool)
+    expected[2:, 18] = True
+    assert torch.equal(y[0].isnan(), expected)
+
+
+@pytest.mark.slow
+def test_a_million_positions_do_not_drift():
+    # One channel of each memory: decays of 1 - 2^-8 to 1 - 2^-20 a step, fed with ones.
+    length, d_inner = 2**20, 13
+    A = torch.log1p(-(2.0 ** -torch.arange(8.0, 21.0, dtype=torch.float64)))[:, None]
+    one = torch.ones(1, length, 1)
+    inputs = {"u": torch.ones(1, length, d_inner), "delta": torch.ones(1, length, d_inner), "A": A.float(), "B": one}
+    y = selective_scan(**inputs, C=one)
+    steps = torch.arange(1, length + 1, dtype=torch.float64)[:, None]
+    rate = A.float().double().T
+    exact = -torch.expm1(rate * steps) / -torch.expm1(rate)
+    # Eager rounds the decay itself, an error of up to 2^-25 / (1 - decay): half a unit of 1 - 2^-20 is 3 %.
+    decay = torch.exp(A.float()).double().T
+    eager = -torch.expm1(torch.log(decay) * steps) / (1 - decay)
+    error = ((y[0].double() - exact) / exact).abs().amax(0)
+    allowed = 2 * ((eager - exact) / exact).abs().amax(0) + 1e-4
+    assert (error <= allowed).all()

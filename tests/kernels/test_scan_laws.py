@@ -1,0 +1,124 @@
+"""Laws of the selective scan: cuts, direction, batch, threads and rounds change no number."""
+
+import pytest
+import torch
+
+from genomamba_kernels import selective_scan, set_num_threads
+from genomamba_kernels.scan import cpu
+
+BACKENDS = ["reference", "cpu"]
+ALONG_LENGTH = ("u", "delta", "B", "C", "z")
+
+
+def cut(inputs, start, end):
+    return {name: tensor[:, start:end] if name in ALONG_LENGTH else tensor for name, tensor in inputs.items()}
+
+
+def flip(results):
+    return {name: tensor.flip(1) if name.removeprefix("grad ") in (*ALONG_LENGTH, "y") else tensor
+            for name, tensor in results.items()}  # fmt: skip
+
+
+@pytest.mark.parametrize("reverse", [False, True], ids=["forwards", "backwards"])
+@pytest.mark.parametrize("place", [1, 63, 64, 100, 129])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_any_cut_gives_the_same(backend, place, reverse, make_scan):
+    inputs = make_scan(2, 130, 17, 5, torch.float64)
+    leaves = {name: tensor.clone().requires_grad_() for name, tensor in inputs.items()}
+    options = {"delta_softplus": True, "reverse": reverse, "backend": backend, "return_final_state": True}
+    whole = selective_scan(**leaves, **options)
+    pieces = [(0, place), (place, 130)]
+    state, ys = leaves["initial_state"], []
+    for start, end in reversed(pieces) if reverse else pieces:
+        y, state = selective_scan(**{**cut(leaves, start, end), "initial_state": state}, **options)
+        ys.append(y)
+    y = torch.cat(ys[::-1] if reverse else ys, dim=1)
+    torch.testing.assert_close((y, state), whole, rtol=1e-10, atol=1e-10)
+
+    weights = torch.randn(y.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    expected = torch.autograd.grad((whole[0] * weights).sum() + whole[1].sum(), list(leaves.values()))
+    actual = torch.autograd.grad((y * weights).sum() + state.sum(), list(leaves.values()))
+    for name, one, other in zip(leaves, actual, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10, msg=f"gradient of {name}")
+
+
+def test_a_cut_between_chunks_gives_the_same_bits_in_float32(make_scan):
+    inputs = make_scan(1, 192, 17, 5, torch.float32)
+    whole, end = selective_scan(**inputs, delta_softplus=True, return_final_state=True)
+    first, state = selective_scan(**cut(inputs, 0, 128), delta_softplus=True, return_final_state=True)
+    rest = {**cut(inputs, 128, 192), "initial_state": state}
+    second, state = selective_scan(**rest, delta_softplus=True, return_final_state=True)
+    assert torch.equal(torch.cat([first, second], dim=1), whole)
+    assert torch.equal(state, end)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_reverse_is_flip_scan_flip(backend, make_scan, run_scan):
+    inputs = make_scan(2, 75, 18, 5, torch.float64)
+    backwards = run_scan(inputs, reverse=True, backend=backend)
+    # The gradient that comes in is drawn by position, so it is flipped as well.
+    leaves = {name: tensor.clone().requires_grad_() for name, tensor in inputs.items()}
+    flipped = {name: tensor.flip(1) if name in ALONG_LENGTH else tensor for name, tensor in leaves.items()}
+    y, state = selective_scan(**flipped, delta_softplus=True, return_final_state=True, backend=backend)
+    y = y.flip(1)
+    torch.testing.assert_close((y, state), (backwards["y"], backwards["final state"]), rtol=1e-12, atol=1e-12)
+    generator = torch.Generator().manual_seed(1)
+    seeds = [torch.randn(x.shape, generator=generator, dtype=torch.float64) for x in (y, state)]
+    torch.autograd.backward([y, state], seeds)
+    for name, leaf in leaves.items():
+        torch.testing.assert_close(leaf.grad, backwards[f"grad {name}"], rtol=1e-12, atol=1e-12, msg=name)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_a_row_does_not_depend_on_its_batch(dtype, make_scan, run_scan):
+    shared = ("A", "D", "delta_bias")
+    inputs = make_scan(3, 130, 80, 8, dtype)
+    together = run_scan(inputs)
+    leaves = {name: t.clone().requires_grad_() for name, t in inputs.items()}
+    generator = torch.Generator().manual_seed(1)
+    dy = torch.randn(inputs["u"].shape, generator=generator, dtype=torch.float64).to(dtype)
+    dh = torch.randn(inputs["initial_state"].shape, generator=generator, dtype=torch.float64).float()
+    for row in range(3):
+        alone = {name: t if name in shared else t[row : row + 1] for name, t in leaves.items()}
+        y, state = selective_scan(**alone, delta_softplus=True, return_final_state=True)
+        torch.autograd.backward([y, state], [dy[row : row + 1], dh[row : row + 1]])
+        assert torch.equal(y[0], together["y"][row])
+        assert torch.equal(state[0], together["final state"][row])
+    for name, leaf in leaves.items():
+        if name not in shared:
+            assert torch.equal(leaf.grad, together[f"grad {name}"]), name
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64], ids=str)
+def test_threads_change_no_bit(dtype, make_scan, run_scan, monkeypatch):
+    monkeypatch.setattr(cpu, "SMALL", 0)
+    inputs = make_scan(2, 200, 150, 5, dtype)
+    set_num_threads(1)
+    expected = run_scan(inputs)
+    for threads in (2, 3, 7):
+        set_num_threads(threads)
+        actual = run_scan(inputs)
+        for name, tensor in expected.items():
+            assert torch.equal(actual[name], tensor), f"{name} on {threads} threads"
+
+
+@pytest.mark.parametrize("reverse", [False, True], ids=["forwards", "backwards"])
+def test_rounds_of_backward_change_no_bit(reverse, make_scan, run_scan, monkeypatch):
+    inputs = make_scan(2, 300, 70, 5, torch.float32)
+    expected = run_scan(inputs, reverse=reverse)
+    # Less than one chunk: every chunk is a round of its own.
+    monkeypatch.setattr(cpu, "SHARES_MIB", 0)
+    actual = run_scan(inputs, reverse=reverse)
+    for name, tensor in expected.items():
+        assert torch.equal(actual[name], tensor), name
+
+
+def test_outputs_are_causal(make_scan):
+    inputs = make_scan(1, 100, 17, 5, torch.float32)
+    y = selective_scan(**inputs, delta_softplus=True)
+    for name in ALONG_LENGTH:
+        changed = {**inputs, name: inputs[name].clone()}
+        changed[name][:, 70] += 1
+        other = selective_scan(**changed, delta_softplus=True)
+        assert torch.equal(other[:, :70], y[:, :70]), name
+        assert not torch.equal(other[:, 70], y[:, 70]), name
