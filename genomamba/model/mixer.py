@@ -6,10 +6,10 @@ import math
 
 import torch
 import torch.nn.functional as F
-from genomamba_kernels import causal_conv1d, selective_scan
 from torch import Tensor, nn
 
 from genomamba.config import ModelConfig
+from genomamba_kernels import causal_conv1d, selective_scan
 
 __all__ = ["BidirectionalMixer", "Mixer"]
 

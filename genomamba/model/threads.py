@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import genomamba_kernels
 import torch
+
+import genomamba_kernels
 
 __all__ = ["set_threads"]
 

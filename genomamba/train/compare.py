@@ -23,7 +23,7 @@ def markov_table(genome: Genome, split: Split) -> dict[str, Any]:
     """Fit Markov models of every order on the training part and score the held-out parts.
 
     At most 100 million training bases are counted, in whole stretches from the first on; `fitted_on_bases` says
-    how many. The best order is that of the fewest bits on the validation part, or on the test part where none validates.
+    how many. The best order is that of the fewest bits on the validation part, or on the test part where there is none.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def markov_table(genome: Genome, split: Split) -> dict[str, Any]:
     code_of_symbol = code_of_token[alphabet.token_of_symbol % alphabet.vocab_size]
     complement = None
     if alphabet.complement_of_token is not None:
-        complement = code_of_token[alphabet.complement_of_token[targets]]
+        complement = code_of_token[alphabet.complement_of_token[targets]].astype(np.int64)
     model = InterpolatedMarkov(targets.size, largest_order(targets.size), BACKOFF_WEIGHT)
     fitted = _within(split.train, MAX_BASES)
     model.fit(_codes(genome, fitted, code_of_symbol), complement)

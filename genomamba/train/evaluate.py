@@ -1,9 +1,9 @@
 """Held-out bits per base.
 
-Causal models: every held-out base is scored once. Windows of `context` bases overlap by half; the first of a stretch is
-scored whole, of the others the right half, so that a base has between half a context and a whole one to its left, less only
-at the start of its stretch. Masked models: windows side by side, 15 % of the bases masked by a fixed draw; their figure
-is of another kind and never stands beside next-base figures.
+Causal models: every held-out base is scored once. Windows of `context` bases overlap by half; the first of a stretch
+is scored whole, of the others the right half, so that a base has between half a context and a whole one to its left,
+less only at the start of its stretch. Masked models: windows side by side, 15 % of the bases masked by a fixed draw;
+their figure is of another kind and never stands beside next-base figures.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from genomamba.data.genome import Genome
 from genomamba.data.stream import sample_generator
 from genomamba.data.windows import Tile, tile
 from genomamba.model import LanguageModel
-from genomamba.train.device import autocast
 from genomamba.train.objective import mask_tokens, shift_right, token_losses
 
 __all__ = ["Scored", "Scorer", "total"]
@@ -36,7 +35,7 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """Scores stretches of a genome with a model.
+    """Scores stretches of a genome with a model, in float32 whatever precision it is trained in.
 
     Attributes
     ----------
@@ -48,8 +47,6 @@ class Scorer:
         Bases of a window, windows a forward pass.
     seed : int
         Of the masks of a masked model.
-    precision : torch.dtype
-        Of the matrix products.
     """
 
     genome: Genome
@@ -57,7 +54,6 @@ class Scorer:
     context: int
     batch_size: int
     seed: int
-    precision: torch.dtype
 
     def __call__(
         self,
@@ -89,7 +85,7 @@ class Scorer:
         for first in range(0, len(tiles), self.batch_size):
             batch = tiles[first : first + self.batch_size]
             inputs, targets, counted = (x.to(device) for x in self._load(batch, first))
-            with torch.no_grad(), autocast(device, self.precision):
+            with torch.no_grad():
                 losses = token_losses(model(inputs), targets)
             nats = torch.where(counted, losses.double(), 0.0).sum(1).tolist()
             bases = counted.sum(1).tolist()

@@ -183,7 +183,8 @@ class Trainer:
         advice = f"last good checkpoint: {good[-1]}" if good else "there is no checkpoint yet"
         return (
             f"step {self.progress.step + 1}: loss {loss}, gradient norm {norm} on samples {batch.first} to {last} "
-            f"({', '.join(sorted(places)[:4])}{', ...' if len(places) > 4 else ''}); {advice}; try a lower --learning-rate"
+            f"({', '.join(sorted(places)[:4])}{', ...' if len(places) > 4 else ''}); {advice}; "
+            "try a lower --learning-rate"
         )
 
     def _tick(self) -> None:
@@ -279,7 +280,6 @@ def make_scorer(plan: Plan) -> Scorer:
         context=plan.context,
         batch_size=plan.config.batch_size,
         seed=plan.config.seed,
-        precision=plan.precision,
     )
 
 

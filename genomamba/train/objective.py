@@ -118,6 +118,6 @@ def mask_tokens(
 
 
 def token_losses(logits: Tensor, targets: Tensor) -> Tensor:
-    """Negative log-likelihood of each target, in nats: logits (batch, length, vocab), targets and result (batch, length)."""
+    """Negative log-likelihood of each target, in nats, (batch, length), from logits (batch, length, vocab)."""
     losses = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
     return losses.view_as(targets)

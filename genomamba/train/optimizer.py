@@ -13,9 +13,11 @@ BETAS, EPS = (0.9, 0.95), 1e-8
 def decayed_and_plain(model: nn.Module) -> tuple[list[str], list[str]]:
     """Sort the names of the weights into those that decay and those that do not.
 
-    Matrices of projections, the embedding and the convolution decay. A_log, D, biases (delta's among them) and norms do not.
+    Matrices of projections, the embedding and the convolution decay. A_log, D, norms and biases, delta's among them,
+    do not.
     """
-    decayed, plain = [], []
+    decayed: list[str] = []
+    plain: list[str] = []
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             bare = parameter.ndim < 2 or name.endswith("A_log")

@@ -223,7 +223,7 @@ def _resolve(config: PretrainConfig, device: torch.device) -> PretrainConfig:
     direction = config.direction or ("causal" if config.objective == "next_token" else "bidirectional")
     strand = config.strand or ("random" if get_alphabet(config.alphabet).has_complement else "forward")
     if strand != "forward" and not get_alphabet(config.alphabet).has_complement:
-        raise ConfigError(f"--strand {strand} needs a complement, and the {config.alphabet} alphabet has none; use forward")
+        raise ConfigError(f"--strand {strand} needs a complement, which {config.alphabet} has not; use --strand forward")
     check_no_leak(direction=direction, objective=config.objective, equivariant=strand == "equivariant")
     context = config.context or defaults.context
     name = _stem(config.fasta[0]) if config.fasta else "yeasts"
@@ -254,14 +254,13 @@ def _model_config(config: PretrainConfig) -> ModelConfig:
             raise ConfigError("--init fixes the shape; leave out --preset, --d-model, --num-layers and --d-state")
         return model
     assert config.preset is not None
-    shape = PRESETS[config.preset]
+    given = {"d_model": config.d_model, "num_layers": config.num_layers, "d_state": config.d_state}
+    shape = PRESETS[config.preset] | {name: size for name, size in given.items() if size is not None}
     return ModelConfig(
         alphabet=config.alphabet,
-        d_model=config.d_model or shape["d_model"],
-        num_layers=config.num_layers or shape["num_layers"],
-        d_state=config.d_state or ModelConfig.d_state,
         direction=config.direction,
         equivariant=config.strand == "equivariant",
+        **shape,
     )
 
 

@@ -71,7 +71,7 @@ def save_checkpoint(
     `state.safetensors` holds the optimiser's moments by weight name and torch's generator; `state.json` the progress.
     """
     folder = checkpoint_folder(run, progress.step)
-    names = {parameter: name for name, parameter in model.named_parameters()}
+    names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
     tensors: dict[str, Tensor] = {"generator": torch.get_rng_state()}
     for parameter, state in optimizer.state.items():
         for key, value in state.items():

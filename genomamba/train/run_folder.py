@@ -82,7 +82,7 @@ class RunFolder:
             for name, setting in settings_of(PretrainConfig).items():
                 old, new = getattr(before, name), getattr(config, name)
                 if name not in MAY_CHANGE and old != new:
-                    raise RunError(f"{path}: the run was started with {setting.flag} {old}, not {new}; it cannot go on so")
+                    raise RunError(f"{path}: was started with {setting.flag} {old}, not {new}; it cannot go on so")
         with atomic_file(path) as temporary:
             temporary.write_text(to_yaml(config))
 

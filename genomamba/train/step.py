@@ -39,6 +39,6 @@ def backward(model: LanguageModel, batch: Batch, batch_size: int, precision: tor
         with autocast(inputs.device, precision):
             logits = model(inputs)
         part = (token_losses(logits, targets) * weights).sum() / total_weight
-        part.backward()  # type: ignore[no-untyped-call]
+        part.backward()
         loss += part.detach()
     return loss

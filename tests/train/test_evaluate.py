@@ -25,7 +25,7 @@ def genome(tmp_path_factory):
 
 
 def make_scorer(genome, **changes):
-    settings = {"objective": "next_token", "context": 32, "batch_size": 3, "seed": 0, "precision": torch.float32}
+    settings = {"objective": "next_token", "context": 32, "batch_size": 3, "seed": 0}
     return Scorer(genome=genome, **(settings | changes))
 
 

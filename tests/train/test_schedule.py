@@ -7,9 +7,7 @@ from genomamba.train.optimizer import decayed_and_plain, make_optimizer
 from genomamba.train.schedule import Limits, learning_rate
 
 
-@pytest.mark.parametrize(
-    ("progress", "expected"), [(0.0, 0.0), (0.05, 0.5), (0.1, 1.0), (0.55, 0.51), (1.0, 0.02)]
-)
+@pytest.mark.parametrize(("progress", "expected"), [(0.0, 0.0), (0.05, 0.5), (0.1, 1.0), (0.55, 0.51), (1.0, 0.02)])
 def test_rises_linearly_and_falls_on_a_half_cosine(progress, expected):
     assert learning_rate(progress, peak=1.0, warmup=0.1) == pytest.approx(expected)
 

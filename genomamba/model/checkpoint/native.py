@@ -50,7 +50,7 @@ def read_config(folder: Path) -> tuple[ModelConfig, dict[str, Any]]:
         raise RunError(f"{folder}: no model here; a run or checkpoint folder holds {CONFIG} and {WEIGHTS}")
     values = read_json(folder / CONFIG)
     if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise RunError(f"{folder / CONFIG}: not a genomamba config; it should say \"format\": \"{FORMAT}\"")
+        raise RunError(f'{folder / CONFIG}: not a genomamba config; it should say "format": "{FORMAT}"')
     if values["format_version"] > FORMAT_VERSION:
         version = values["format_version"]
         raise RunError(f"{folder / CONFIG}: format version {version} is newer than {FORMAT_VERSION}; upgrade genomamba")
