@@ -150,9 +150,7 @@ def to_yaml(config: Any) -> str:
     """Write a settings dataclass as YAML, one heading a section; `from_yaml` gives it back."""
     cls: type = type(config)
     blocks = []
-    for section, settings in itertools.groupby(
-        settings_of(cls).values(), key=lambda setting: setting.section
-    ):
+    for section, settings in itertools.groupby(settings_of(cls).values(), key=lambda setting: setting.section):
         values = {s.name: getattr(config, s.name) for s in settings}
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
         blocks.append(f"# {section}\n" + yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))

@@ -88,9 +88,7 @@ class InterpolatedMarkov:
         # One table an order k, [num_symbols ** k, num_symbols]: row c counts what followed context c.
         self._counts: list[npt.NDArray[Any]] = []
 
-    def fit(
-        self, sequences: Iterable[npt.NDArray[np.signedinteger]], complement: IntArray | None = None
-    ) -> Self:
+    def fit(self, sequences: Iterable[npt.NDArray[np.signedinteger]], complement: IntArray | None = None) -> Self:
         """Count `sequences`, and forget what was counted before.
 
         Parameters

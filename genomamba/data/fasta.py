@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import threading
 import zlib
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ _GZIP_SUFFIXES = (".gz", ".bgz")
 
 
 class Fasta:
-    """Text of any stretch of any record. Each process and each thread reads through a handle of its own.
+    """Text of any stretch of any record. Each process reads through a handle of its own, which threads may share.
 
     The index lies beside the FASTA, or beside the caches where that folder cannot be written. It is made
     where it is missing or older than the FASTA; the FASTA is then checked whole.
@@ -57,7 +56,7 @@ class Fasta:
         self.path = Path(path)
         self._is_bgzf = _check_kind(self.path)
         self._index = self._find_index(cache_dir)
-        self._local = threading.local()
+        self._opened: tuple[int, Any] | None = None
         handle = self._handle()
         self.lengths: dict[str, int] = {name: record.rlen for name, record in handle.index.items()}
         self._names = ContigNames(dict.fromkeys(self.lengths, ""), str(self.path))
@@ -101,18 +100,15 @@ class Fasta:
         return text
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_local"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._local = threading.local()
+        return {**self.__dict__, "_opened": None}
 
     def _handle(self) -> Any:
-        # A handle that is shared over a fork shares its file position too, and then reads wrong places.
-        if getattr(self._local, "process", None) != os.getpid():
-            self._local.handle = _open_indexed(self.path, self._index, build=False)
-            self._local.process = os.getpid()
-        return self._local.handle
+        # A handle that is shared over a fork shares its file position too, and then reads wrong places. Threads may
+        # share one, for pyfaidx holds a lock from the seek to the end of the read.
+        process = os.getpid()
+        if self._opened is None or self._opened[0] != process:
+            self._opened = (process, _open_indexed(self.path, self._index, build=False))
+        return self._opened[1]
 
     def _find_index(self, cache_dir: str | Path | None) -> Path:
         beside = self.path.with_name(f"{self.path.name}.fai")

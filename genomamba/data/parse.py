@@ -202,8 +202,6 @@ class _Parser:
             self._column = len(chunk) - int(ends[-1]) - 1
         else:
             self._column += len(chunk)
-        if self._column and self._odd is not None:
-            self._fail_at_odd_line()
         self._length += symbols.size
         self.line += ends.size
         return symbols

@@ -104,6 +104,14 @@ def test_bad_input_is_told_by_the_index_too(name, data, line, what, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == [name]
 
 
+def test_lines_are_counted_over_blocks(tmp_path, dna, monkeypatch):
+    monkeypatch.setattr(source_module, "BLOCK_BYTES", 100)
+    path = tmp_path / "x.fa"
+    path.write_bytes(b">a\n" + b"ACGT\n" * 500 + b">b\n" + b"ACGTACGT\n" * 300 + b"ACGT.CGT\n")
+    with pytest.raises(DataError, match=r"x.fa:803: '\.' in column 5"):
+        Genome.open([path], dna, progress=False)
+
+
 def test_the_line_of_a_cut_gzip_is_the_last_that_could_be_read(tmp_path, dna):
     path = tmp_path / "x.fa.gz"
     whole = gzip.compress(b">a\n" + b"ACGT\n" * 1000, 0)

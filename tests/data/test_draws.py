@@ -29,6 +29,12 @@ def test_orders_are_even_and_differ_by_key():
         assert chi2 < 30
 
 
+def test_where_one_goes_says_nothing_of_where_another_goes():
+    pairs = Counter((permute(0, 16, mix(key)), permute(4, 16, mix(key))) for key in range(24_000))
+    assert len(pairs) == 16 * 15
+    assert sum((count - 100) ** 2 / 100 for count in pairs.values()) < 400
+
+
 def test_neighbours_do_not_stay_neighbours():
     places = np.array([permute(i, 10_000, derive_key(0, "order")) for i in range(10_000)])
     assert abs(np.corrcoef(places[1:], places[:-1])[0, 1]) < 0.05
@@ -37,7 +43,7 @@ def test_neighbours_do_not_stay_neighbours():
 
 def test_generators_depend_on_seed_sample_and_purpose_alone():
     def draw(*arguments):
-        return sample_generator(*arguments).integers(0, 2**63, 4).tolist()
+        return sample_generator(*arguments).integers(0, 2**63, 64).tolist()
 
     assert draw(0, 5, "mask") == draw(0, 5, "mask")
     drawn = [draw(*a) for a in ((0, 5, "mask"), (1, 5, "mask"), (0, 6, "mask"), (0, 5, "other"), (0, 2**40, "mask"))]

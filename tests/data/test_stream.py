@@ -144,6 +144,11 @@ def test_padding_is_no_n(made_genome):
     assert sample.tokens[5:].tolist() == [11] * 59
 
 
+def test_the_share_of_n_is_of_the_bases_and_not_of_the_context(made_genome):
+    with pytest.raises(DataError, match="more than 20% N"):
+        make_stream(made_genome({"a": "ACNNN"}), max_n=0.2)[0]
+
+
 def test_bytes_read_forward_and_pad_with_a_special(tmp_path):
     (tmp_path / "x.txt").write_bytes(b"some text\n")
     alphabet = get_alphabet("bytes")

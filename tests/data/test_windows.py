@@ -65,7 +65,7 @@ def test_named_sets_are_what_was_named(genome, tmp_path):
     assert split.test == (Interval("tiny", 0, 10),)
     assert split.train == (Interval("a", 0, 50_000), Interval("c", 0, 20_000))
     bed = tmp_path / "held.bed"
-    bed.write_text("a\t10\t20\nchra\t15\t30\tname\n")
+    bed.write_text("a\t10\t20\nchra\t15\t25\tname\na\t25\t30\n")
     split = make_split(genome, valid_bed=bed, test=["c"], valid=["b"])
     assert split.valid == (Interval("a", 10, 30), Interval("b", 0, 30_000))
     assert split.train == (Interval("a", 0, 10), Interval("a", 30, 50_000), Interval("tiny", 0, 10))
