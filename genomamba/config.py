@@ -15,8 +15,9 @@ __all__ = ["PRESETS", "ModelConfig", "PretrainConfig", "check_no_leak"]
 Direction = Literal["causal", "bidirectional"]
 Objective = Literal["next_token", "masked"]
 Strand = Literal["random", "forward", "equivariant"]
+Preset = Literal["tiny", "small", "base", "large", "xl"]
 
-PRESETS: Final[dict[str, dict[str, int]]] = {
+PRESETS: Final[dict[Preset, dict[str, int]]] = {
     "tiny": {"num_layers": 4, "d_model": 64},
     "small": {"num_layers": 4, "d_model": 128},
     "base": {"num_layers": 8, "d_model": 256},
@@ -155,7 +156,7 @@ class PretrainConfig:
     """Where caches of FASTA files are kept. Default: GENOMAMBA_CACHE_DIR, else the user's cache folder."""
 
     # Model
-    preset: Literal["tiny", "small", "base", "large", "xl"] | None = None
+    preset: Preset | None = None
     """Size of the network. Default: tiny on a CPU, base on a GPU."""
     d_model: int | None = None
     """Width; overrides the preset's."""

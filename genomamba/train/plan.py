@@ -13,7 +13,7 @@ from typing import Any, Final
 import torch
 
 from genomamba.alphabet import get_alphabet
-from genomamba.config import PRESETS, ModelConfig, PretrainConfig, check_no_leak
+from genomamba.config import PRESETS, ModelConfig, Preset, PretrainConfig, check_no_leak
 from genomamba.coordinates import Interval
 from genomamba.data.examples import example_paths
 from genomamba.data.genome import Genome
@@ -37,7 +37,7 @@ VALIDATIONS_A_RUN: Final = 20
 class DeviceDefaults:
     """Settings that depend on the device, where the user gives none."""
 
-    preset: str
+    preset: Preset
     context: int
     tokens_per_batch: int
     workers: int
@@ -223,7 +223,7 @@ def _resolve(config: PretrainConfig, device: torch.device) -> PretrainConfig:
     direction = config.direction or ("causal" if config.objective == "next_token" else "bidirectional")
     strand = config.strand or ("random" if get_alphabet(config.alphabet).has_complement else "forward")
     if strand != "forward" and not get_alphabet(config.alphabet).has_complement:
-        raise ConfigError(f"--strand {strand} needs a complement, which {config.alphabet} has not; use --strand forward")
+        raise ConfigError(f"--strand {strand} needs a complement, which {config.alphabet} lacks; use --strand forward")
     check_no_leak(direction=direction, objective=config.objective, equivariant=strand == "equivariant")
     context = config.context or defaults.context
     name = _stem(config.fasta[0]) if config.fasta else "yeasts"
@@ -246,16 +246,17 @@ def _model_config(config: PretrainConfig) -> ModelConfig:
     assert config.direction is not None
     if config.init is not None:
         model = load_model(Path(config.init)).config
-        asked = {"alphabet": config.alphabet, "direction": config.direction, "equivariant": config.strand == "equivariant"}
+        equivariant = config.strand == "equivariant"
+        asked = {"alphabet": config.alphabet, "direction": config.direction, "equivariant": equivariant}
         for name, value in asked.items():
-            if getattr(model, name) != value:
-                raise ConfigError(f"--init {config.init} has {name} {getattr(model, name)}, the options ask for {value}")
+            if (has := getattr(model, name)) != value:
+                raise ConfigError(f"--init {config.init} has {name} {has}, the options ask for {value}")
         if config.preset or config.d_model or config.num_layers or config.d_state:
             raise ConfigError("--init fixes the shape; leave out --preset, --d-model, --num-layers and --d-state")
         return model
     assert config.preset is not None
     given = {"d_model": config.d_model, "num_layers": config.num_layers, "d_state": config.d_state}
-    shape = PRESETS[config.preset] | {name: size for name, size in given.items() if size is not None}
+    shape: dict[str, Any] = PRESETS[config.preset] | {name: size for name, size in given.items() if size is not None}
     return ModelConfig(
         alphabet=config.alphabet,
         direction=config.direction,
