@@ -1,6 +1,7 @@
 """Small genomes, written as users have them."""
 
 import gzip
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -8,6 +9,9 @@ from Bio import bgzf
 
 from genomamba.alphabet import get_alphabet
 from genomamba.data.genome import Genome
+
+# One server of workers serves the whole session; what loaders need is imported in it once.
+get_context("forkserver").set_forkserver_preload(["genomamba.data.stream", "torch.utils.data"])
 
 
 @pytest.fixture
