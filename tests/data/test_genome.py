@@ -197,7 +197,10 @@ def test_four_forked_processes_with_what_was_open_read_right(kind, readers):
 
     def work(part):
         start.wait()
-        results.put(wrong((fetch(*job) for job in jobs[part::5]), expected[part::5]))
+        try:
+            results.put(wrong((fetch(*job) for job in jobs[part::5]), expected[part::5]))
+        except Exception as error:
+            results.put(repr(error))
 
     processes = [context.Process(target=work, args=(part,)) for part in range(4)]
     for process in processes:
