@@ -11,6 +11,7 @@ from genomamba_kernels import causal_conv1d, get_num_threads, selective_scan, se
 
 SEQUENCES = ("u", "delta", "B", "C", "z", "x")
 Inputs = dict[str, Tensor]
+DRAWS = 3
 DECAYS = {"mixed": 1.0, "slow": 1e-3, "fast": 30.0}
 
 
@@ -93,27 +94,48 @@ def run_conv() -> Callable[..., Inputs]:
 
 
 @pytest.fixture
-def assert_as_exact_as_eager() -> Callable[[Inputs, Inputs, Inputs], None]:
-    """Check an error, channel by channel, against twice that of eager PyTorch in the same dtype."""
-    def check(fast: Inputs, eager: Inputs, exact: Inputs) -> None:
-        assert fast.keys() == eager.keys() == exact.keys()
-        for name, expected in exact.items():
-            actual, key = fast[name], name.removeprefix("grad ")
-            assert actual.dtype == eager[name].dtype, name
-            assert actual.shape == expected.shape, name
-            # The largest of few errors is luck: a tensor with few numbers a channel is taken whole.
-            a_sequence = expected.dim() == 3 and not key.endswith("state")
-            by_channel = a_sequence and expected.shape[0] * expected.shape[1] >= 100
-            axes = (0, 1) if by_channel else tuple(range(expected.dim()))
-            error = (actual.double() - expected).abs().amax(axes)
-            # float64 is its own reference: what it allows is some roundings of the largest number.
-            roundings = 32 if actual.dtype == torch.float64 else 2
-            rounding = roundings * torch.finfo(actual.dtype).eps * expected.abs().amax(axes)
-            allowed = 2 * (eager[name].double() - expected).abs().amax(axes) + rounding
+def hold_to_eager() -> Callable[..., None]:
+    """Check the errors of the CPU backend against twice those of eager PyTorch in the same dtype.
+
+    Errors are the largest of a channel over three draws. One draw would be luck: along a sequence errors
+    are of a piece, so that a channel has few of them. A tensor with few numbers a channel is taken whole.
+    """
+
+    def check(run: Callable[..., Inputs], make: Callable[[int], Inputs], **options: Any) -> None:
+        errors: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = {}
+        for seed in range(DRAWS):
+            inputs = make(seed)
+            doubles = {name: tensor.double() for name, tensor in inputs.items()}
+            exact = run(doubles, backend="reference", **options)
+            eager = run(inputs, backend="reference", **options)
+            fast = run(inputs, backend="cpu", **options)
+            assert fast.keys() == eager.keys() == exact.keys()
+            for name, expected in exact.items():
+                actual = fast[name]
+                assert actual.dtype == eager[name].dtype, name
+                assert actual.shape == expected.shape, name
+                axes = _axes_of_a_channel(name, expected)
+                error = (actual.double() - expected).abs().amax(axes)
+                # float64 is its own reference: what it allows is some roundings of the largest number.
+                roundings = 32 if actual.dtype == torch.float64 else 4
+                rounding = roundings * torch.finfo(actual.dtype).eps * expected.abs().amax(axes)
+                eager_error = (eager[name].double() - expected).abs().amax(axes)
+                errors.setdefault(name, []).append((error, eager_error, rounding))
+        for name, draws in errors.items():
+            error, eager_error, rounding = (torch.stack(part).amax(0) for part in zip(*draws, strict=True))
+            # A channel where eager was lucky is held to the median one.
+            allowed = 2 * eager_error.clamp(min=eager_error.median()) + rounding
             worst = (error / allowed.clamp(min=1e-300)).max().item()
             assert (error <= allowed).all(), f"{name}: {worst:.2f} times the error allowed"
 
     return check
+
+
+def _axes_of_a_channel(name: str, tensor: Tensor) -> tuple[int, ...]:
+    """Axes of a tensor without that of the channels, or all of them where a channel has few numbers."""
+    a_sequence = tensor.dim() == 3 and not name.endswith("state")
+    by_channel = a_sequence and tensor.shape[0] * tensor.shape[1] >= 100
+    return (0, 1) if by_channel else tuple(range(tensor.dim()))
 
 
 def _random(seed: int) -> Callable[..., Tensor]:
