@@ -9,7 +9,7 @@ rule index:
     benchmark:
         "benchmarks/index/{genome}.tsv"
     conda:
-        "genomamba"
+        "../envs/genomamba.yaml"
     threads: 1
     resources:
         mem_mb=1_000,

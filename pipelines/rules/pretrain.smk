@@ -13,7 +13,7 @@ rule pretrain:
     benchmark:
         "benchmarks/pretrain/{genome}.tsv"
     conda:
-        "genomamba"
+        "../envs/genomamba.yaml"
     threads: config["threads"]
     resources:
         mem_mb=8_000,

@@ -10,7 +10,7 @@ rule report:
     benchmark:
         "benchmarks/report/{genome}.tsv"
     conda:
-        "genomamba"
+        "../envs/genomamba.yaml"
     threads: 1
     resources:
         mem_mb=2_000,

@@ -34,6 +34,11 @@ def test_environment_has_the_names_and_bounds_of_pyproject():
     assert conda_bounds() == wanted | {"python": PROJECT["requires-python"], "pip": ""}
 
 
+def test_environment_of_the_rules_is_this_version():
+    *_, packages = yaml.safe_load((ROOT / "pipelines/envs/genomamba.yaml").read_text())["dependencies"]
+    assert packages == {"pip": [f"genomamba=={genomamba.__version__}"]}
+
+
 def test_channels_are_those_of_bioconda():
     channels = yaml.safe_load((ROOT / "environment.yml").read_text())["channels"]
     assert channels == ["conda-forge", "bioconda"]
