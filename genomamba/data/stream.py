@@ -128,7 +128,7 @@ class SampleStream:
         for attempt in range(_ATTEMPTS):
             interval = self.interval(index, attempt)
             symbols = self.genome.fetch(interval.contig, interval.start, interval.end)
-            if self.max_n >= 1 or np.count_nonzero(self._is_n[symbols]) <= self.max_n * symbols.size:
+            if np.count_nonzero(self._is_n[symbols]) <= self.max_n * symbols.size:
                 return self._sample(index, interval, symbols)
         raise DataError(
             f"{self.genome.contigs[0].path}: {_ATTEMPTS} windows of {self.context:,} bases drawn for sample "

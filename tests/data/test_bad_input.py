@@ -191,10 +191,11 @@ def test_an_absent_name_lists_what_is_there(made_genome):
     [
         (b"one\t23\t5\t10\t11\nthree\t4\t36\t4\t5\n", "says that 'three' is where the FASTA has none"),
         (b"one\t23\t5\t10\t11\ntwo\t4\t3000\t4\t5\n", "says that 'two' is where the FASTA has none"),
+        (b"one\t23\t5\t10\t11\ntwo\t2\t38\t4\t5\n", "says that 'two' is where the FASTA has none"),
         (b"", "is empty; it is of another file: delete it"),
         (b"one\t23\n", "the index cannot be read"),
     ],
-    ids=["other name", "past the end", "empty", "half a line"],
+    ids=["other name", "past the end", "two letters off", "empty", "half a line"],
 )
 def test_an_index_of_another_file_is_told(index, what, tmp_path):
     path = tmp_path / "x.fa"

@@ -122,7 +122,12 @@ def test_contigs_that_match_nothing_or_leave_nothing_are_told(made_genome):
 def test_directories_globs_and_doubles(write_fasta, dna, tmp_path):
     one, two = write_fasta({"a": "AC"}, "one.fa"), write_fasta({"b": "GT"}, "two.fna.gz")
     (tmp_path / "notes.txt").write_text("no FASTA")
-    for given in ([tmp_path], [one, two], [tmp_path / "*.f*a*"], [one, tmp_path, tmp_path / "t*"]):
+    for given in (
+        [tmp_path],
+        [one, two],
+        [tmp_path / "*.f*a*"],
+        [one, tmp_path / ".." / tmp_path.name, tmp_path / "t*"],
+    ):
         genome = Genome.open(given, dna, progress=False)
         assert [(c.name, c.path.name) for c in genome.contigs] == [("a", "one.fa"), ("b", "two.fna.gz")]
     assert [record["bytes"] for record in genome.inputs] == [one.stat().st_size, two.stat().st_size]

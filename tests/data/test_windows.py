@@ -85,6 +85,9 @@ def test_a_set_that_is_not_named_is_drawn_from_all_other_bases(genome, tmp_path)
     _, valid, test = check_partition(split, LENGTHS)
     assert test == 78_980
     assert valid == pytest.approx(0.5 * 21_030, abs=150)
+    drawn = make_split(genome, test_bed=bed, valid_share=0.5, block=1000).valid
+    ends = {(i.contig, end) for i in drawn for end in (i.start, i.end)}
+    assert all(end % 1000 == 0 or end in (10, 49_990, LENGTHS[contig]) for contig, end in ends)
 
 
 @pytest.mark.parametrize(
