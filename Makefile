@@ -44,8 +44,9 @@ layers: .venv/installed-dev ## who may import whom
 wheel-check: .venv/installed-dev ## build, install away from the checkout, train a few steps there
 	.ci/wheel-check
 
-bench: .venv/installed-dev ## figures beside their peers, appended to benchmarks/results
-	.venv/bin/python -m benchmarks
+bench: .venv/installed-dev ## figures, appended to benchmarks/results; with FASTA=chr20.fa.gz those of reading, too
+	.venv/bin/python benchmarks/train.py
+	$(if $(FASTA),.venv/bin/python benchmarks/stream.py --fasta $(FASTA))
 
 clean: ## remove what make and the tools have made; runs/ stays
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
