@@ -45,6 +45,7 @@ wheel-check: .venv/installed-dev ## build, install away from the checkout, train
 	.ci/wheel-check
 
 bench: .venv/installed-dev ## figures, appended to benchmarks/results; with FASTA=chr20.fa.gz those of reading, too
+	.venv/bin/python benchmarks/scan.py
 	.venv/bin/python benchmarks/train.py
 	$(if $(FASTA),.venv/bin/python benchmarks/stream.py --fasta $(FASTA))
 
