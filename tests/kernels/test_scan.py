@@ -1,5 +1,7 @@
 """The selective scan: worked by hand, and as exact as eager PyTorch in output, state and every gradient."""
 
+import os
+
 import pytest
 import torch
 
@@ -133,3 +135,28 @@ def test_a_million_positions_do_not_drift():
     error = ((y[0].double() - exact) / exact).abs().amax(0)
     allowed = 2 * ((eager - exact) / exact).abs().amax(0) + 1e-4
     assert (error <= allowed).all()
+
+
+@pytest.mark.slow
+def test_more_than_two_to_the_31_numbers():
+    require_memory(gibibytes=12)
+    # Two channel blocks over many rows; u serves as delta too, and the end is compared with a short scan.
+    length, d_inner = 2**26 + 70, 32
+    assert length * d_inner > 2**31
+    u = torch.zeros(1, length, d_inner, dtype=torch.bfloat16)
+    u[:, -70:] = torch.rand(1, 70, d_inner)
+    maps = torch.ones(1, length, 1, dtype=torch.bfloat16)
+    A = -torch.rand(d_inner, 1)
+    y, state = selective_scan(u, u, A, maps, maps, return_final_state=True)
+    tail = [x[:, -70:].contiguous() for x in (u, maps)]
+    expected, end = selective_scan(tail[0], tail[0], A, tail[1], tail[1], return_final_state=True)
+    assert torch.equal(y[:, -70:], expected)
+    assert torch.equal(state, end)
+    assert not y[:, :-70].any()
+
+
+def require_memory(gibibytes):
+    if not hasattr(os, "sysconf") or "SC_AVPHYS_PAGES" not in os.sysconf_names:
+        pytest.skip("this system does not say how much memory is free")
+    if os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") < gibibytes * 2**30:
+        pytest.skip(f"needs {gibibytes} GiB of free memory")

@@ -37,6 +37,19 @@ def causal_conv1d(
 ) -> tuple[Tensor, Tensor]: ...
 
 
+@overload
+def causal_conv1d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = ...,
+    activation: str | None = ...,
+    initial_state: Tensor | None = ...,
+    return_final_state: bool = ...,
+    reverse: bool = ...,
+    backend: str = ...,
+) -> Tensor | tuple[Tensor, Tensor]: ...
+
+
 def causal_conv1d(
     x: Tensor,
     weight: Tensor,

@@ -1,0 +1,287 @@
+"""Time the selective scan on this machine's CPU, beside what the machine could do and beside two peers.
+
+    python benchmarks/scan.py                # every case, a few minutes
+    python benchmarks/scan.py --cases forward ceiling
+
+The numbers are checked first, and nothing is timed where they are wrong. Results are appended as JSON
+lines to benchmarks/results/<machine>/scan.jsonl. mambapy, a peer, is timed where it is installed.
+"""
+
+import argparse
+import datetime
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+from torch import Tensor
+
+from genomamba_kernels import get_num_threads, selective_scan, set_num_threads
+from genomamba_kernels._simd import LANES, fma, load, store
+from genomamba_kernels._threads import parallel_for
+
+Record = dict[str, Any]
+FMAS_AN_UPDATE = 11
+"""Multiplications and fused multiply-adds of one state update: 8 of 2^(delta A), 1 of x B, 1 of h, 1 of y."""
+D_INNER, D_STATE = 256, 16
+
+
+def main() -> None:
+    """Run the cases that were asked for and append one line for each measurement."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--length", type=int, default=65_536, help="positions of the main case")
+    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=get_num_threads())
+    parser.add_argument("--machine", default=_machine_name(), help="name of the folder of results")
+    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
+    options = parser.parse_args()
+    if not is_exact():
+        sys.exit("the CPU kernels disagree with the reference in float64; nothing is timed")
+    path = options.results / options.machine / "scan.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(options.threads)
+    for case in options.cases:
+        for record in CASES[case](options):
+            line = json.dumps({"case": case} | record | _circumstances())
+            print(line)
+            with path.open("a") as file:
+                file.write(line + "\n")
+
+
+def is_exact() -> bool:
+    """Compare output and gradients with the float64 reference on a shape that crosses every edge."""
+    inputs = {name: tensor.double() for name, tensor in make_inputs(2, 130, 150, 5).items()}
+    results = []
+    for backend in ("cpu", "reference"):
+        leaves = {name: tensor.clone().requires_grad_() for name, tensor in inputs.items()}
+        y = selective_scan(**leaves, delta_softplus=True, backend=backend)
+        results.append([y, *torch.autograd.grad(y.square().sum(), list(leaves.values()))])
+    return all(torch.allclose(a, b, rtol=1e-10, atol=1e-9) for a, b in zip(*results, strict=True))
+
+
+def forward(options: argparse.Namespace) -> list[Record]:
+    """Forward, float32 and bfloat16, one thread and all."""
+    records = []
+    for dtype in (torch.float32, torch.bfloat16):
+        inputs = make_inputs(1, options.length, D_INNER, D_STATE, dtype)
+        alone: float | None = None
+        for threads in sorted({1, options.threads}):
+            set_num_threads(threads)
+            seconds = timed_forward(inputs, options.repeats)
+            record = _record(seconds, inputs, threads)
+            alone = alone or record["p50_s"]
+            records.append(record | {"peer": "one thread", "ratio": alone / record["p50_s"]})
+    return records
+
+
+def backward(options: argparse.Namespace) -> list[Record]:
+    """Backward alone, float32 and bfloat16, and its cost against forward."""
+    records = []
+    set_num_threads(options.threads)
+    for dtype in (torch.float32, torch.bfloat16):
+        inputs = make_inputs(1, options.length, D_INNER, D_STATE, dtype)
+        once = statistics.median(timed_forward(inputs, options.repeats))
+        leaves = {name: tensor.requires_grad_() for name, tensor in inputs.items()}
+        y = selective_scan(**leaves, delta_softplus=True)
+        dy = torch.randn_like(y)
+
+        def run(y: Tensor = y, dy: Tensor = dy, leaves: dict[str, Tensor] = leaves) -> None:
+            torch.autograd.grad(y, list(leaves.values()), dy, retain_graph=True)
+
+        record = _record(timed(run, options.repeats), inputs, options.threads)
+        records.append(record | {"peer": "forward", "ratio": once / record["p50_s"]})
+    return records
+
+
+def loop(options: argparse.Namespace) -> list[Record]:
+    """Forward against the loop in plain PyTorch, per token, the loop on a shorter sequence."""
+    set_num_threads(options.threads)
+    inputs, short = (make_inputs(1, length, D_INNER, D_STATE) for length in (options.length, 1024))
+    seconds = timed_forward(inputs, options.repeats)
+    slow = timed_forward(short, 5, backend="reference")
+    record = _record(seconds, inputs, options.threads)
+    ratio = statistics.median(slow) / 1024 / (record["p50_s"] / options.length)
+    return [record | {"peer": "PyTorch loop", "ratio": ratio}]
+
+
+def mambapy(options: argparse.Namespace) -> list[Record]:
+    """Forward and backward against the parallel scan of mambapy, in the same run."""
+    if importlib.util.find_spec("mambapy") is None:
+        print("mambapy is not installed: pip install --no-deps mambapy", file=sys.stderr)
+        return []
+    from mambapy.pscan import pscan
+
+    def peer(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor) -> Tensor:
+        delta = torch.nn.functional.softplus(delta)
+        decay = torch.exp(delta.unsqueeze(-1) * A)
+        step = (delta * u).unsqueeze(-1) * B.unsqueeze(2)
+        return (pscan(decay, step) @ C.unsqueeze(-1)).squeeze(3) + D * u
+
+    set_num_threads(options.threads)
+    inputs = make_inputs(1, 4096, D_INNER, D_STATE)
+    leaves = {name: tensor.requires_grad_() for name, tensor in inputs.items()}
+
+    def both(function: Callable[[], Tensor]) -> None:
+        y = function()
+        torch.autograd.grad(y, list(leaves.values()), torch.ones_like(y))
+
+    seconds = timed(lambda: both(lambda: selective_scan(**leaves, delta_softplus=True)), options.repeats)
+    slow = timed(lambda: both(lambda: peer(**leaves)), 5)
+    record = _record(seconds, inputs, options.threads)
+    name = f"mambapy {importlib.metadata.version('mambapy')}"
+    return [record | {"peer": name, "ratio": statistics.median(slow) / record["p50_s"]}]
+
+
+def lengths(options: argparse.Namespace) -> list[Record]:
+    """Time per token at 2^14 and at 2^20 positions."""
+    set_num_threads(options.threads)
+    records = []
+    short: float | None = None
+    for length, repeats in ((2**14, options.repeats), (2**20, 5)):
+        inputs = make_inputs(1, length, 64, D_STATE)
+        record = _record(timed_forward(inputs, repeats), inputs, options.threads)
+        record["s_per_token"] = record["p50_s"] / length
+        short = short or record["s_per_token"]
+        records.append(record | {"peer": "2^14 positions", "ratio": short / record["s_per_token"]})
+    return records
+
+
+def overhead(options: argparse.Namespace) -> list[Record]:
+    """One call on a sequence so short that all of it is overhead, without and with autograd."""
+    inputs = make_inputs(1, 8, 16, 4)
+    records = []
+    for needed in (False, True):
+        inputs["u"].requires_grad_(needed)
+        seconds = timed(lambda: selective_scan(**inputs, delta_softplus=True), 300)
+        records.append(_record(seconds, inputs, 1) | {"requires_grad": needed})
+    return records
+
+
+def ceiling(options: argparse.Namespace) -> list[Record]:
+    """What the machine could do: fused multiply-adds, and the copy of a large array."""
+    steps = 1_000_000
+    arrays = [np.full(LANES, 1e-3, np.float32) for _ in range(options.threads)]
+
+    def run(threads: int) -> None:
+        parallel_for(threads, threads, lambda index, worker: _multiply(arrays[index], steps))
+
+    records = []
+    for threads in sorted({1, options.threads}):
+        seconds = timed(lambda threads=threads: run(threads), options.repeats)
+        rate = 10 * steps * threads * LANES / min(seconds)
+        records.append(
+            _spread(seconds) | {"threads": threads, "fma_per_s": rate, "updates_per_s": rate / FMAS_AN_UPDATE}
+        )
+    source = torch.ones(2**26)
+    target = torch.empty_like(source)
+    seconds = timed(lambda: target.copy_(source), options.repeats)
+    moved = 2 * source.numel() * source.element_size()
+    return [*records, _spread(seconds) | {"threads": options.threads, "copy_bytes_per_s": moved / min(seconds)}]
+
+
+@numba.njit(nogil=True)
+def _multiply(x, steps):  # type: ignore[no-untyped-def]
+    a = load(x, 0)
+    b0, b1, b2, b3, b4, b5, b6, b7, b8, b9 = a, a, a, a, a, a, a, a, a, a
+    for _ in range(steps):
+        b0, b1, b2, b3, b4 = fma(b0, a, a), fma(b1, a, a), fma(b2, a, a), fma(b3, a, a), fma(b4, a, a)
+        b5, b6, b7, b8, b9 = fma(b5, a, a), fma(b6, a, a), fma(b7, a, a), fma(b8, a, a), fma(b9, a, a)
+    store(x, 0, b0 + b1 + b2 + b3 + b4 + b5 + b6 + b7 + b8 + b9)
+
+
+CASES = {
+    "ceiling": ceiling,
+    "forward": forward,
+    "backward": backward,
+    "loop": loop,
+    "mambapy": mambapy,
+    "lengths": lengths,
+    "overhead": overhead,
+}
+
+
+def make_inputs(
+    batch: int, length: int, d_inner: int, d_state: int, dtype: torch.dtype = torch.float32
+) -> dict[str, Tensor]:
+    """Random inputs of the scan with a skip and without a gate."""
+    torch.manual_seed(0)
+    return {
+        "u": torch.randn(batch, length, d_inner).to(dtype),
+        "delta": torch.randn(batch, length, d_inner).to(dtype),
+        "A": -torch.rand(d_inner, d_state),
+        "B": torch.randn(batch, length, d_state).to(dtype),
+        "C": torch.randn(batch, length, d_state).to(dtype),
+        "D": torch.randn(d_inner),
+    }
+
+
+def timed_forward(inputs: dict[str, Tensor], repeats: int, backend: str = "auto") -> list[float]:
+    """Seconds of each forward without autograd."""
+    with torch.no_grad():
+        return timed(lambda: selective_scan(**inputs, delta_softplus=True, backend=backend), repeats)
+
+
+def timed(run: Callable[[], Any], repeats: int) -> list[float]:
+    """Seconds of each repeat, after one that warms up."""
+    run()
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def _record(seconds: list[float], inputs: dict[str, Tensor], threads: int) -> Record:
+    u, A = inputs["u"], inputs["A"]
+    updates = u.numel() * A.shape[1]
+    spread = _spread(seconds)
+    shape = {"batch": u.shape[0], "length": u.shape[1], "d_inner": u.shape[2], "d_state": A.shape[1]}
+    dtype = str(u.dtype).removeprefix("torch.")
+    rates = {"updates_per_s": updates / spread["p50_s"], "best_updates_per_s": updates / spread["best_s"]}
+    return shape | {"dtype": dtype, "threads": threads} | spread | rates
+
+
+def _spread(seconds: list[float]) -> Record:
+    fifths = statistics.quantiles(seconds, n=5)
+    return {"p50_s": statistics.median(seconds), "p20_s": fifths[0], "p80_s": fifths[-1], "best_s": min(seconds)}
+
+
+def _cpu_model() -> str:
+    if Path("/proc/cpuinfo").exists():
+        found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+        if found:
+            return found[1]
+    return platform.processor() or platform.machine()
+
+
+def _machine_name() -> str:
+    words = re.sub(r"\((r|tm)\)|cpu|processor|@.*", "", _cpu_model().lower())
+    return "-".join([*re.findall(r"[a-z0-9.]+", words), f"{os.cpu_count()}c"])
+
+
+def _circumstances() -> Record:
+    root = Path(__file__).parent
+    command = ["git", "describe", "--always", "--dirty", "--exclude", "*"]
+    commit = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False).stdout.strip()
+    versions = {"torch": torch.__version__, "numba": numba.__version__, "python": platform.python_version()}
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return {"machine": _cpu_model(), "versions": versions, "load": load, "commit": commit, "date": now}
+
+
+if __name__ == "__main__":
+    main()
