@@ -189,6 +189,7 @@ def _frame(axes: Axes, smoothed: FloatArray, valid: FloatArray, markov: tuple[st
 
 def _bases_axis(axes: Axes, unit: str) -> None:
     axes.set_xlabel(f"training {unit}s")
+    axes.set_xlim(left=0)
     axes.xaxis.set_major_formatter(FuncFormatter(_short))
     axes.xaxis.set_major_locator(MaxNLocator(6))
 

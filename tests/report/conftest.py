@@ -43,7 +43,8 @@ CONFIG: dict[str, Any] = {
     "batch_size": 8,
     "learning_rate": 0.004,
     "max_steps": None,
-    "resume": False,
+    "resume": True,
+    "dry_run": False,
 }
 ORDERS = [1.9591, 1.9490, 1.9450, 1.9410, 1.9400, 1.9390, 1.9360, 1.9340, 1.9321, 1.9350, 1.9430, 1.9550, 1.9760]
 EVALUATION: dict[str, Any] = {

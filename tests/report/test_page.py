@@ -68,7 +68,8 @@ def test_whole_run(make_run) -> None:
         "learning_rate 0.004",
         "fasta yeast.fa, other.fa",
         "max_steps not set",
-        "resume no",
+        "resume yes",
+        "dry_run no",
         "commit 0f1e2d3c4b5a",
         "--test 'chr IV' --out runs/yeast",
         "ended 2025-11-03 10:02:05 UTC",
@@ -79,6 +80,11 @@ def test_whole_run(make_run) -> None:
         assert text in page.text
     assert "Not in the run folder" not in page.text
     assert page.tags.count("svg") == 4
+
+
+def test_the_order_to_beat_is_in_colour(make_run) -> None:
+    html = write_report(make_run()).read_text(encoding="utf-8")
+    assert re.findall(r'number best">([^<]*)<', html) == ["1.9352", "1.9321"]
 
 
 def test_page_stands_alone(make_run) -> None:
@@ -98,7 +104,8 @@ def test_masked_figures_stand_alone(make_run) -> None:
     (run / "evaluation.json").write_text(json.dumps({**evaluation, "objective": "masked"}))
     page = page_of(run)
     assert "not comparable" in page.text
-    assert "bits per masked base" in page.text
+    # Heads of two tables, and the axis of the curve.
+    assert page.texts.count("bits per masked base") == 3
     assert "1.9213" in page.text
     assert "Markov" not in page.text
     assert page.tags.count("svg") == 3
@@ -125,6 +132,7 @@ def test_every_file_may_be_missing(make_run, absent: str) -> None:
     page = page_of(make_run(**{absent: [] if absent == "rows" else None}))
     files = {"facts": "run", "card": "dataset", "rows": "metrics"}
     assert f"Not in the run folder: {files.get(absent, absent)}." in page.text
+    assert "sha256" in page.text
     assert ("Settings" in page.text) == (absent != "config")
     assert ("No step has been logged yet." in page.text) == (absent == "rows")
     assert ("Held-out sequence" in page.text) == (absent != "evaluation")

@@ -83,6 +83,7 @@ def test_bytes_and_masks_are_named(make_run) -> None:
         (duration(59.6), "1 min 0 s"),
         (duration(3_725), "1 h 2 min"),
         (size(999), "999 bytes"),
+        (size(1_010), "1.0 kB"),
         (size(12_309_078), "12.3 MB"),
         (size(3.2e15), "3,200.0 TB"),
         (share(0.3816), "38.2 %"),
