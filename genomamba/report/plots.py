@@ -48,7 +48,8 @@ _STYLE: Final[dict[Any, Any]] = {
     "ytick.color": "#64748b",
     "xtick.labelcolor": INK,
     "ytick.labelcolor": INK,
-    "legend.frameon": False,
+    "legend.edgecolor": "none",
+    "legend.framealpha": 0.85,
     "lines.solid_capstyle": "round",
 }
 _METADATA: Final = dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -179,12 +180,12 @@ def _finite(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _frame(axes: Axes, smoothed: FloatArray, valid: FloatArray, markov: tuple[str, float] | None) -> None:
-    """Leave the steep fall of the first rows above the frame, so that the rest can be told apart."""
-    settled = smoothed[smoothed.size // 20 :]
-    shown = np.concatenate([settled, valid[valid.size // 20 :], [] if markov is None else [markov[1]]])
+    """Fit the last three quarters, so that the steep fall of the first rows does not flatten what follows."""
+    level = np.array([] if markov is None else [markov[1]])
+    shown = np.concatenate([smoothed[smoothed.size // 4 :], valid[valid.size // 4 :], level])
     if shown.size:
-        room = max(0.02, 0.12 * float(np.ptp(shown)))
-        axes.set_ylim(shown.min() - room, shown.max() + 2 * room)
+        span = max(0.04, float(np.ptp(shown)))
+        axes.set_ylim(shown.min() - 0.25 * span, shown.max() + 0.75 * span)
 
 
 def _bases_axis(axes: Axes, unit: str) -> None:

@@ -109,3 +109,10 @@ def test_figures_do_not_share_ids_and_are_the_same_each_time() -> None:
     clips = [set(re.findall(r'<clipPath id="([^"]+)"', svg)) for svg in svgs]
     assert all(clips)
     assert not any(one & other for one, other in combinations(clips, 2))
+
+
+def test_the_level_to_beat_lies_within_the_frame() -> None:
+    bases, bits = np.arange(1, 101.0), np.full(100, 1.9)
+    svg = plots.draw_learning((bases, bits), (bases[:0], bits[:0]), ("Markov, order 3", 1.6))
+    height = float(re.search(r'viewBox="0 0 \S+ ([^"]+)"', svg)[1])
+    assert 0 < polylines(svg, plots.MARKOV)[0][0][1] < height
