@@ -14,7 +14,7 @@ from typing import Any
 import pyfaidx
 
 from genomamba.alphabet import get_alphabet
-from genomamba.data.cache import cache_folders, log_once, source_key, writable_folder
+from genomamba.data.folders import cache_folders, log_once, source_key, writable_folder
 from genomamba.data.names import ContigNames
 from genomamba.data.parse import read_sequences
 from genomamba.data.source import Source, compression
@@ -107,6 +107,8 @@ class Fasta:
         # share one, for pyfaidx holds a lock from the seek to the end of the read.
         process = os.getpid()
         if self._opened is None or self._opened[0] != process:
+            if not self._is_current(self._index):
+                raise DataError(f"{self.path}: has changed since it was opened; start the command again")
             self._opened = (process, _open_indexed(self.path, self._index, build=False))
         return self._opened[1]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Mapping
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
 from pathlib import Path
 from typing import Final
 
@@ -23,13 +23,14 @@ _MITOCHONDRION = ("MT", "chrM", "chrMT", "M")
 _BRACKETS = re.compile(r"\[(chromosome|location)=([^\]]+)\]")
 _IN_WORDS = re.compile(r"\bchromosome:?\s+([\w.]+)\s*(?:,|$)")
 _LISTED = 3
+_EXCLUDED = re.compile("|".join(map(translate, DEFAULT_EXCLUDED)))
 
 _log = logging.getLogger("genomamba")
 
 
 def is_excluded_by_default(name: str) -> bool:
     """Whether a contig is left out where none is named: alternative, unplaced, decoy and viral ones."""
-    return any(fnmatchcase(name, pattern) for pattern in DEFAULT_EXCLUDED)
+    return _EXCLUDED.match(name) is not None
 
 
 def header_aliases(name: str, description: str) -> set[str]:

@@ -195,8 +195,9 @@ class _Parser:
         if self._alphabet.has_complement and bool((symbols == _INVALID).any()):
             self._fail_at_letter(chunk)
         ends = np.flatnonzero(np.frombuffer(chunk, np.uint8) == _NEWLINE)
-        lengths = np.diff(ends, prepend=-1) - 1
         if ends.size:
+            lengths = ends.copy()
+            lengths[1:] -= ends[:-1] + 1
             lengths[0] += self._column
             self._check_lines(lengths)
             self._column = len(chunk) - int(ends[-1]) - 1

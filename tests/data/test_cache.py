@@ -14,6 +14,7 @@ import pytest
 from genomamba.alphabet import get_alphabet
 from genomamba.coordinates import Interval
 from genomamba.data import cache as cache_module
+from genomamba.data import folders as folders_module
 from genomamba.data.cache import build_cache, cache_path
 from genomamba.data.genome import Genome
 from genomamba.data.stream import SampleStream
@@ -138,8 +139,8 @@ def test_where_caches_go(fasta, tmp_path, monkeypatch, caplog):
     assert build_cache(fasta, dna, cache_dir=tmp_path / "c", progress=False).path.parent == tmp_path / "c"
     monkeypatch.delenv("GENOMAMBA_CACHE_DIR")
     (tmp_path / "file").touch()
-    monkeypatch.setattr(cache_module, "user_cache_path", lambda name: tmp_path / "file" / name)
-    monkeypatch.setattr(cache_module.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(folders_module, "user_cache_path", lambda name: tmp_path / "file" / name)
+    monkeypatch.setattr(folders_module.tempfile, "gettempdir", lambda: str(tmp_path))
     assert build_cache(fasta, dna, progress=False).path.parent == tmp_path / f"genomamba-{os.getuid()}"
     assert [r.message for r in caplog.records if "caches go to" in r.message]
 
@@ -152,12 +153,12 @@ def test_a_folder_that_cannot_be_written_is_told(fasta, tmp_path):
 
 def test_a_temporary_folder_of_someone_else_is_not_trusted(tmp_path, monkeypatch):
     monkeypatch.delenv("GENOMAMBA_CACHE_DIR")
-    monkeypatch.setattr(cache_module.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(folders_module.tempfile, "gettempdir", lambda: str(tmp_path))
     (tmp_path / f"genomamba-{os.getuid()}").mkdir()
-    assert len(cache_module.cache_folders()) == 2
-    monkeypatch.setattr(cache_module.os, "getuid", lambda: 4321)
+    assert len(folders_module.cache_folders()) == 2
+    monkeypatch.setattr(folders_module.os, "getuid", lambda: 4321)
     (tmp_path / "genomamba-4321").mkdir()
-    assert len(cache_module.cache_folders()) == 1
+    assert len(folders_module.cache_folders()) == 1
 
 
 def test_processes_that_build_at_once_all_get_a_whole_cache(fasta, tmp_path):

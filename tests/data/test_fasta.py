@@ -92,8 +92,10 @@ def test_mixed_line_ends_have_no_index(tmp_path):
 
 
 def test_a_file_cut_after_it_was_opened_is_told(write_fasta):
-    path = write_fasta({"a": "ACGT" * 5000})
+    path = write_fasta({"a": "ACGT" * 50_000})
     fasta = Fasta(path)
     os.truncate(path, 100)
-    with pytest.raises(DataError, match="ends before a:19,000; it has changed"):
+    with pytest.raises(DataError, match="ends before a:199,000; it has changed"):
+        fasta.fetch("a", 198_000, 199_000)
+    with pytest.raises(DataError, match="has changed since it was opened; start the command again"):
         pickle.loads(pickle.dumps(fasta)).fetch("a", 18_000, 19_000)
