@@ -8,6 +8,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from genomamba.cli.parsing import Parser
 from genomamba.config import PretrainConfig
@@ -40,6 +41,7 @@ def run(argv: Sequence[str]) -> int:
     """Train, and return the exit code."""
     made = parser()
     namespace = made.parse(argv)
+    _go_on_with_saved_config(namespace)
     config = PretrainConfig(**made.values(settings_of(PretrainConfig), namespace))
     if namespace.print_config:
         sys.stdout.write(to_yaml(config))
@@ -51,3 +53,11 @@ def run(argv: Sequence[str]) -> int:
 
     show = functools.partial(print, flush=True)
     return pretrain(config, command=shlex.join(["genomamba", "pretrain", *argv]), emit=show)
+
+
+def _go_on_with_saved_config(namespace: argparse.Namespace) -> None:
+    """Take RUN/config.yaml as --config where `--resume --out RUN` names a run and no other file is given."""
+    given = vars(namespace)
+    saved = Path(given.get("out", "")) / "config.yaml"
+    if given.get("resume") == "true" and "out" in given and "config" not in given and saved.is_file():
+        namespace.config = str(saved)

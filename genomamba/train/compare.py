@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -15,53 +16,71 @@ from genomamba.data.windows import Split
 
 __all__ = ["markov_table"]
 
-BACKOFF_WEIGHT: Final = 16.0
+BACKOFF_WEIGHTS: Final = (16.0, 32.0, 64.0, 128.0, 256.0)
 MAX_BASES: Final = 100_000_000
+JUDGED_BASES: Final = 1_000_000
 
 
 def markov_table(genome: Genome, split: Split) -> dict[str, Any]:
     """Fit Markov models of every order on the training part and score the held-out parts.
 
-    At most 100 million training bases are counted, in whole stretches from the first on; `fitted_on_bases` says
-    how many. The best order is that of the fewest bits on the validation part, or on the test part where there is none.
+    At most 100 million training bases are counted, in whole stretches from the first on. The order, and the weight with
+    which each order backs off to the one below, are those of the fewest bits on the first million bases that
+    validate; where none validate, the weight is 16 and the order is judged on the test part.
 
     Returns
     -------
     dict
-        `best_order`, `weight`, `fitted_on_bases`, and `orders`: a list of `order`, `valid`, `test` in bits per base.
+        `best_order`, `weight`, `fitted_on_bases`, and `orders`: a list of `order`, `valid`, `test` in bits per base,
+        all with that weight.
     """
-    alphabet = genome.alphabet
-    targets = alphabet.targets
-    code_of_token = np.full(alphabet.vocab_size, -1, np.int16)
-    code_of_token[targets] = np.arange(targets.size)
-    code_of_symbol = code_of_token[alphabet.token_of_symbol % alphabet.vocab_size]
-    complement = None
-    if alphabet.complement_of_token is not None:
-        complement = code_of_token[alphabet.complement_of_token[targets]].astype(np.int64)
-    model = InterpolatedMarkov(targets.size, largest_order(targets.size), BACKOFF_WEIGHT)
+    codes = _Codes(genome)
     fitted = _within(split.train, MAX_BASES)
-    model.fit(_codes(genome, fitted, code_of_symbol), complement)
-    bits = {
-        name: model.bits(_codes(genome, part, code_of_symbol)).tolist()
-        for name, part in (("valid", split.valid), ("test", split.test))
-        if part
-    }
+    # A context longer than this is met less than once on average, and its order adds nothing but memory.
+    useful = math.ceil(math.log(max(sum(map(len, fitted)), 2), codes.num_symbols))
+    model = InterpolatedMarkov(codes.num_symbols, min(useful, largest_order(codes.num_symbols)), BACKOFF_WEIGHTS[0])
+    model.fit(codes(fitted), codes.complement)
+    parts = {"valid": split.valid, "test": split.test}
+    parts = {name: part for name, part in parts.items() if any((one >= 0).any() for one in codes(part))}
+    if "valid" in parts:
+        model.weight = _best_weight(model, codes, _within(split.valid, JUDGED_BASES))
+    bits = {name: model.bits(codes(part)).tolist() for name, part in parts.items()}
     judged = bits.get("valid") or bits.get("test") or [0.0]
-    count = len(next(iter(bits.values()), []))
-    orders = [{"order": k, **{name: values[k] for name, values in bits.items()}} for k in range(count)]
+    orders = [{"order": k, **{name: bits[name][k] for name in bits}} for k in range(model.max_order + 1)]
     return {
         "best_order": int(np.argmin(judged)),
-        "weight": BACKOFF_WEIGHT,
-        "fitted_on_bases": sum(map(len, fitted)),
+        "weight": model.weight,
+        "fitted_on_bases": model.bases,
         "orders": orders,
     }
 
 
-def _codes(
-    genome: Genome, intervals: Sequence[Interval], code_of_symbol: npt.NDArray[np.int16]
-) -> Iterator[npt.NDArray[np.int16]]:
-    for interval in intervals:
-        yield code_of_symbol[genome.fetch(interval.contig, interval.start, interval.end)]
+def _best_weight(model: InterpolatedMarkov, codes: _Codes, judged: Sequence[Interval]) -> float:
+    if not any((one >= 0).any() for one in codes(judged)):
+        return model.weight
+    fewest = {}
+    for model.weight in BACKOFF_WEIGHTS:
+        fewest[model.weight] = model.bits(codes(judged)).min()
+    return min(fewest, key=lambda weight: fewest[weight])
+
+
+class _Codes:
+    """Reads stretches as 0 to num_symbols - 1, and -1 where a base is no target."""
+
+    def __init__(self, genome: Genome) -> None:
+        alphabet, self._genome = genome.alphabet, genome
+        targets = alphabet.targets
+        self.num_symbols = targets.size
+        code_of_token = np.full(alphabet.vocab_size, -1, np.int16)
+        code_of_token[targets] = np.arange(targets.size)
+        self._code_of_symbol = code_of_token[alphabet.token_of_symbol % alphabet.vocab_size]
+        self.complement: npt.NDArray[np.int64] | None = None
+        if alphabet.complement_of_token is not None:
+            self.complement = code_of_token[alphabet.complement_of_token[targets]].astype(np.int64)
+
+    def __call__(self, intervals: Sequence[Interval]) -> Iterator[npt.NDArray[np.int16]]:
+        for interval in intervals:
+            yield self._code_of_symbol[self._genome.fetch(interval.contig, interval.start, interval.end)]
 
 
 def _within(intervals: Sequence[Interval], bases: int) -> list[Interval]:

@@ -6,7 +6,6 @@ import math
 import shutil
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,7 +24,7 @@ from genomamba.train.evaluate import Scorer, total
 from genomamba.train.log import MetricsLog, ProgressBar
 from genomamba.train.objective import Batch, make_collate
 from genomamba.train.optimizer import make_optimizer
-from genomamba.train.plan import VALIDATIONS_A_RUN, Cost, Plan, make_plan
+from genomamba.train.plan import VALIDATIONS_A_RUN, Cost, Plan, make_plan, run_path
 from genomamba.train.resume import (
     Progress,
     best_checkpoint,
@@ -34,7 +33,7 @@ from genomamba.train.resume import (
     load_checkpoint,
     save_checkpoint,
 )
-from genomamba.train.run_folder import RunFolder, environment_facts, now
+from genomamba.train.run_folder import RunFolder, check_free, environment_facts, now
 from genomamba.train.schedule import learning_rate
 from genomamba.train.signals import Signals
 from genomamba.train.step import backward
@@ -225,13 +224,15 @@ def pretrain(config: PretrainConfig, *, command: str, emit: Callable[[str], None
     GenomambaError
         For anything the user can mend.
     """
+    if not config.dry_run:
+        # Before a large genome is read for minutes.
+        check_free(run_path(config), resume=config.resume, force=config.force)
     plan = make_plan(config)
     cost = plan.measure()
     emit(plan.describe(cost))
     if config.dry_run:
         return 0
-    assert plan.config.out is not None
-    folder = RunFolder(Path(plan.config.out), resume=config.resume, force=config.force)
+    folder = RunFolder(run_path(config), resume=config.resume, force=config.force)
     folder.write_config(plan.config)
     folder.write_json("dataset.json", dataset_card(plan.genome, plan.split, plan.genome.alphabet, plan.context))
     folder.write_facts(

@@ -26,7 +26,7 @@ from genomamba.model.threads import set_threads
 from genomamba.train.device import choose_device, choose_precision
 from genomamba.train.schedule import Limits
 
-__all__ = ["Cost", "Plan", "make_plan"]
+__all__ = ["Cost", "Plan", "make_plan", "run_path"]
 
 DEFAULT_PASSES, DEFAULT_TOKENS_PER_PARAMETER = 10, 100
 DEFAULT_SHARE, MOST_HELD_OUT = 0.05, 10_000_000
@@ -226,7 +226,6 @@ def _resolve(config: PretrainConfig, device: torch.device) -> PretrainConfig:
         raise ConfigError(f"--strand {strand} needs a complement, which {config.alphabet} lacks; use --strand forward")
     check_no_leak(direction=direction, objective=config.objective, equivariant=strand == "equivariant")
     context = config.context or defaults.context
-    name = _stem(config.fasta[0]) if config.fasta else "yeasts"
     return dataclasses.replace(
         config,
         direction=direction,
@@ -235,7 +234,7 @@ def _resolve(config: PretrainConfig, device: torch.device) -> PretrainConfig:
         context=context,
         batch_size=config.batch_size or max(1, defaults.tokens_per_batch // context),
         workers=defaults.workers if config.workers is None else config.workers,
-        out=config.out or f"runs/{name}",
+        out=str(run_path(config)),
         resume=False,
         force=False,
         dry_run=False,
@@ -299,8 +298,11 @@ def _resolve_limits(config: PretrainConfig, model: LanguageModel, split: Split) 
     return dataclasses.replace(config, max_tokens=min(passes, DEFAULT_TOKENS_PER_PARAMETER * count_parameters(model)))
 
 
-def _stem(path: str) -> str:
-    return Path(path).name.split(".")[0] or "run"
+def run_path(config: PretrainConfig) -> Path:
+    """Where the run goes: --out, or runs/NAME after the first FASTA."""
+    if config.out:
+        return Path(config.out)
+    return Path("runs", Path(config.fasta[0]).name.split(".")[0] or "run" if config.fasta else "yeasts")
 
 
 def _contigs(contigs: tuple[Any, ...]) -> str:

@@ -19,7 +19,7 @@ from genomamba.errors import RunError
 from genomamba.files import atomic_file, read_json, remove_strays, write_json
 from genomamba.settings import from_yaml, settings_of, to_yaml
 
-__all__ = ["RunFolder"]
+__all__ = ["RunFolder", "check_free", "environment_facts", "now"]
 
 OURS = (
     "config.yaml", "run.json", "dataset.json", "metrics.jsonl", "metrics.csv", "evaluation.json", "report.html",
@@ -51,13 +51,8 @@ class RunFolder:
 
     def __init__(self, path: Path, *, resume: bool, force: bool) -> None:
         self.path = path
-        if path.exists() and not path.is_dir():
-            raise RunError(f"{path}: is a file; give a folder by --out")
-        present = [name for name in OURS if (path / name).exists()]
-        if present and not resume and not force:
-            raise RunError(f"{path}: holds a run already; --resume goes on with it, --force replaces it")
-        if path.is_dir() and any(path.iterdir()) and not present:
-            raise RunError(f"{path}: is not empty and holds no run; give another folder by --out")
+        check_free(path, resume=resume, force=force)
+        present = _present(path)
         if force:
             for name in present:
                 shutil.rmtree(path / name) if (path / name).is_dir() else (path / name).unlink()
@@ -97,6 +92,17 @@ class RunFolder:
         write_json(path, before | facts)
 
 
+def check_free(path: Path, *, resume: bool, force: bool) -> None:
+    """Raise `RunError` where a run at `path` would overwrite another, or write into a folder of something else."""
+    if path.exists() and not path.is_dir():
+        raise RunError(f"{path}: is a file; give a folder by --out")
+    present = _present(path)
+    if present and not resume and not force:
+        raise RunError(f"{path}: holds a run already; --resume goes on with it, --force replaces it")
+    if path.is_dir() and any(path.iterdir()) and not present:
+        raise RunError(f"{path}: is not empty and holds no run; give another folder by --out")
+
+
 def environment_facts() -> dict[str, Any]:
     """Versions and machine, for run.json."""
     return {
@@ -113,6 +119,10 @@ def environment_facts() -> dict[str, Any]:
 def now() -> str:
     """Time in UTC, ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _present(path: Path) -> list[str]:
+    return [name for name in OURS if (path / name).exists()]
 
 
 def _commit() -> str | None:

@@ -14,7 +14,9 @@ from genomamba.train.resume import checkpoints
 def fingerprint(trainer):
     """Everything that a run leaves: weights, moments, generator, data state, sample ids, losses."""
     optimizer = {
-        f"{i}/{key}": value for i, state in enumerate(trainer.optimizer.state.values()) for key, value in state.items()
+        f"{name}/{key}": value
+        for name, parameter in trainer.plan.model.named_parameters()
+        for key, value in trainer.optimizer.state[parameter].items()
     }
     rows = [json.loads(line) for line in (trainer.folder.path / "metrics.jsonl").read_text().splitlines()]
     numbers = [(r["kind"], r["step"], r["bases"], r["loss"], r["learning_rate"], r["gradient_norm"]) for r in rows]

@@ -1,0 +1,192 @@
+"""Whole runs of the command's front door on a made genome."""
+
+import csv
+import json
+import math
+
+import pytest
+
+from genomamba.errors import ConfigError, RunError
+from genomamba.model.checkpoint import load_model
+from genomamba.train.loop import Trainer, pretrain
+
+
+def run(config):
+    """Run, and return the exit code, the lines shown, and the evaluation."""
+    from pathlib import Path
+
+    lines = []
+    code = pretrain(config, command="genomamba pretrain", emit=lines.append)
+    path = Path(config.out) / "evaluation.json"
+    return code, "\n".join(lines), json.loads(path.read_text()) if path.exists() else None
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, made_fasta):
+    """Folder, output and evaluation of one finished causal run."""
+    from genomamba.config import PretrainConfig
+
+    out = tmp_path_factory.mktemp("finished") / "run"
+    config = PretrainConfig(
+        fasta=(str(made_fasta),), test=("two",), d_model=16, num_layers=1, d_state=4, context=64, batch_size=4,
+        max_steps=150, threads=1, learning_rate=0.02, out=str(out),
+    )  # fmt: skip
+    code, shown, evaluation = run(config)
+    assert code == 0
+    return out, shown, evaluation
+
+
+def test_learns_what_an_order_one_model_learns(finished):
+    _, _, evaluation = finished
+    orders = {row["order"]: row["test"] for row in evaluation["markov"]["orders"]}
+    # The chain's steps are drawn with 0.1, 0.6, 0.2, 0.1: its entropy is known.
+    entropy = -sum(p * math.log2(p) for p in (0.1, 0.6, 0.2, 0.1))
+    assert orders[1] == pytest.approx(entropy, abs=0.02)
+    assert evaluation["splits"]["test"]["bits_per_base"] == pytest.approx(entropy, abs=0.08)
+    assert orders[0] > 1.95
+
+
+def test_every_held_out_base_is_scored(finished):
+    out, _, evaluation = finished
+    assert evaluation["splits"]["test"]["bases"] == 6_000
+    card = json.loads((out / "dataset.json").read_text())
+    assert evaluation["splits"]["valid"]["bases"] == card["splits"]["valid"]["acgt"]
+
+
+def test_the_plan_and_the_table_are_shown(finished):
+    out, shown, _ = finished
+    for part in ("causal, 1 layers, d_model 16", "--max-steps 150", "run folder", "Markov order 0", "bits per base"):
+        assert part in shown
+    assert f"report: {out / 'report.html'}" in shown
+
+
+def test_the_run_folder_is_complete(finished):
+    out, _, evaluation = finished
+    facts = json.loads((out / "run.json").read_text())
+    assert facts["status"] == "finished"
+    assert facts["steps"] == 150
+    assert len(facts["inputs"][0]["sha256"]) == 64
+    assert facts["bases"] == 150 * 4 * 64
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    with (out / "metrics.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == [int(row["step"]) for row in table]
+    assert {row["kind"] for row in rows} == {"train", "valid"}
+    best = min((row for row in rows if row["kind"] == "valid"), key=lambda row: row["loss"])
+    assert evaluation["checkpoint_step"] == best["step"]
+    assert load_model(out).config.d_model == 16
+
+
+def test_its_config_gives_the_same_run_again(finished, tmp_path):
+    import dataclasses
+
+    from genomamba.config import PretrainConfig
+    from genomamba.settings import from_yaml
+
+    out, _, evaluation = finished
+    config = from_yaml(PretrainConfig, (out / "config.yaml").read_text())
+    _, _, again = run(dataclasses.replace(config, out=str(tmp_path / "again")))
+    assert again["splits"] == evaluation["splits"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"objective": "masked"},
+        {"objective": "masked", "strand": "equivariant"},
+        {"objective": "masked", "strand": "forward"},
+    ],
+    ids=["random", "equivariant", "forward"],
+)
+def test_masked_models_are_named_as_such(make_config, changes):
+    code, shown, evaluation = run(make_config(**changes))
+    assert code == 0
+    assert evaluation["objective"] == "masked"
+    assert "bits per masked base" in shown
+    assert "Markov" not in shown
+    assert evaluation["splits"]["test"]["bases"] < 0.2 * 6_000
+
+
+def test_any_file_trains_at_byte_level(make_config, tmp_path):
+    text = tmp_path / "verse.txt"
+    text.write_bytes("Wer reitet so spät durch Nacht und Wind? ".encode() * 400)
+    config = make_config(fasta=(str(text),), alphabet="bytes", test=(), max_steps=60, d_model=16, learning_rate=0.02)
+    code, shown, evaluation = run(config)
+    assert code == 0
+    assert "strand forward" in shown
+    assert evaluation["splits"]["test"]["bits_per_base"] < 4.5
+    with pytest.raises(ConfigError, match="--strand random needs a complement"):
+        run(make_config(fasta=(str(text),), alphabet="bytes", test=(), strand="random", out=str(tmp_path / "other")))
+
+
+def test_init_goes_on_from_given_weights(make_config, finished, tmp_path):
+    out, _, evaluation = finished
+    shape = {"d_model": None, "num_layers": None, "d_state": None}
+    _, _, further = run(make_config(init=str(out), max_steps=1, learning_rate=1e-9, **shape))
+    assert further["splits"]["test"]["bits_per_base"] == pytest.approx(
+        evaluation["splits"]["test"]["bits_per_base"], abs=1e-3
+    )
+    with pytest.raises(ConfigError, match="--init fixes the shape"):
+        run(make_config(init=str(out), out=str(tmp_path / "other")))
+
+
+def test_dry_run_writes_nothing(make_config, tmp_path):
+    code, shown, _ = run(make_config(dry_run=True))
+    assert code == 0
+    assert "parameters" in shown
+    assert not (tmp_path / "run").exists()
+
+
+def test_nothing_is_overwritten_without_force(make_config, tmp_path):
+    run(make_config(max_steps=2))
+    before = (tmp_path / "run" / "config.yaml").read_text()
+    with pytest.raises(RunError, match=r"--resume goes on with it, --force replaces it"):
+        run(make_config(max_steps=3))
+    assert (tmp_path / "run" / "config.yaml").read_text() == before
+    keep = tmp_path / "run" / "notes.txt"
+    keep.write_text("mine")
+    assert run(make_config(max_steps=3, force=True))[0] == 0
+    assert keep.read_text() == "mine"
+    assert "max_steps: 3" in (tmp_path / "run" / "config.yaml").read_text()
+
+
+def test_a_folder_of_something_else_is_left_alone(make_config, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.tex").write_text("mine")
+    with pytest.raises(RunError, match="is not empty and holds no run"):
+        run(make_config(force=True))
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(RunError, match="is a file"):
+        run(make_config(out=str(tmp_path / "file")))
+
+
+def test_a_loss_that_is_not_finite_stops_and_names_step_samples_and_checkpoint(make_config, tmp_path, monkeypatch):
+    import torch
+
+    honest = Trainer._step
+
+    def step(self, batch):
+        if self.progress.step == 8:
+            with torch.no_grad():
+                next(self.plan.model.parameters()).fill_(float("nan"))
+        return honest(self, batch)
+
+    monkeypatch.setattr(Trainer, "_step", step)
+    with pytest.raises(
+        RunError, match=r"step 9: loss nan.* on samples 16 to 17 \(one:.*last good checkpoint: .*step-00000007"
+    ):
+        run(make_config(checkpoint_every=7))
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "failed"
+
+
+def test_resuming_a_finished_run_changes_nothing(make_config, tmp_path):
+    _, _, first = run(make_config())
+    rows = (tmp_path / "run" / "metrics.jsonl").read_text()
+    code, _, again = run(make_config(resume=True))
+    assert code == 0
+    assert again == first
+    assert (tmp_path / "run" / "metrics.jsonl").read_text() == rows
+
+
+def test_resume_starts_a_run_where_there_is_none(make_config):
+    assert run(make_config(resume=True, max_steps=2))[0] == 0

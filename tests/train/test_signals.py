@@ -1,0 +1,121 @@
+"""Real signals to the real command: checkpoints stand whole, exit codes are the usual ones, nothing is lost."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import safetensors.torch
+import torch
+
+STEPS = 40
+
+
+@pytest.fixture
+def command(made_fasta, tmp_path):
+    """The command line of a run of 40 slow steps with a checkpoint each, into the folder of that name."""
+
+    def make(name, *more):
+        return [
+            sys.executable, "-m", "genomamba", "pretrain", "--fasta", str(made_fasta), "--test", "two",
+            "--d-model", "16", "--num-layers", "2", "--context", "512", "--batch-size", "16", "--threads", "1",
+            "--max-steps", str(STEPS), "--valid-every", "10", "--checkpoint-every", "1",
+            "--out", str(tmp_path / name), *more,
+        ]  # fmt: skip
+
+    return make
+
+
+def start_and_wait_for(arguments, folder, step):
+    """Start the command and return once it has done `step` steps."""
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    metrics = folder / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if metrics.exists() and f'"step": {step},' in metrics.read_text():
+            return process
+        time.sleep(0.002)
+    process.kill()
+    raise AssertionError(f"step {step} was not seen: {process.communicate()}")
+
+
+def final_state(folder):
+    last = sorted((folder / "checkpoints").glob("step-*"))[-1]
+    assert last.name == f"step-{STEPS:08d}"
+    weights = safetensors.torch.load_file(last / "model.safetensors")
+    return weights | safetensors.torch.load_file(last / "state.safetensors")
+
+
+def assert_equal_runs(one, other):
+    states = final_state(one), final_state(other)
+    assert states[0].keys() == states[1].keys()
+    for name in states[0]:
+        assert torch.equal(states[0][name], states[1][name]), name
+    evaluations = [json.loads((folder / "evaluation.json").read_text()) for folder in (one, other)]
+    assert evaluations[0] == evaluations[1]
+
+
+def kill_and_resume(command, folder, steps):
+    """Kill the run at each of these steps in turn, going on from there each time, then let it finish."""
+    for i, step in enumerate(steps):
+        process = start_and_wait_for(command(folder.name, *(["--resume"] if i else [])), folder, step)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    finished = subprocess.run(command(folder.name, "--resume"), capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+
+
+def test_three_kills_end_with_the_same_bits(command, tmp_path):
+    assert subprocess.run(command("unbroken"), capture_output=True, check=False).returncode == 0
+    kill_and_resume(command, tmp_path / "killed", [3, 17, 31])
+    assert_equal_runs(tmp_path / "unbroken", tmp_path / "killed")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_twenty_kills_end_with_the_same_bits(command, tmp_path, workers):
+    def with_workers(name, *more):
+        return command(name, "--workers", workers, *more)
+
+    assert subprocess.run(with_workers("unbroken"), capture_output=True, check=False).returncode == 0
+    kill_and_resume(with_workers, tmp_path / "killed", range(1, STEPS, 2))
+    assert_equal_runs(tmp_path / "unbroken", tmp_path / "killed")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "SIGINT"])
+def test_asked_to_leave_it_writes_a_checkpoint_and_leaves(command, tmp_path, number, code):
+    folder = tmp_path / "run"
+    process = start_and_wait_for(command("run", "--checkpoint-every", "100"), folder, 3)
+    process.send_signal(number)
+    shown, errors = process.communicate(timeout=60)
+    assert process.returncode == code, errors
+    assert "--resume" in shown
+    assert json.loads((folder / "run.json").read_text())["status"] == "stopped"
+    kept = sorted((folder / "checkpoints").glob("step-*"))
+    done = json.loads((kept[-1] / "state.json").read_text())["step"]
+    assert 3 <= done < STEPS
+    assert (folder / "report.html").exists()
+    resumed = subprocess.run(
+        [sys.executable, "-m", "genomamba", "pretrain", "--resume", "--out", str(folder)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert resumed.returncode == 0, resumed.stderr
+    assert final_state(folder)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="this system has no SIGUSR1")
+def test_usr1_writes_a_checkpoint_and_goes_on(command, tmp_path):
+    folder = tmp_path / "run"
+    process = start_and_wait_for(command("run", "--checkpoint-every", "100", "--valid-every", "39"), folder, 2)
+    os.kill(process.pid, signal.SIGUSR1)
+    deadline = time.monotonic() + 60
+    while not list((folder / "checkpoints").glob("step-*")) and time.monotonic() < deadline:
+        time.sleep(0.002)
+    early = [int(path.name[5:]) for path in (folder / "checkpoints").glob("step-*")]
+    assert early
+    assert early[0] < 39
+    process.communicate(timeout=60)
+    assert process.returncode == 0
