@@ -95,6 +95,9 @@ def test_bfloat16_and_float32_sequences_mix(backend, make_scan, run_scan):
     results = run_scan(mixed, backend=backend)
     assert results["y"].dtype == results["grad u"].dtype == results["grad A"].dtype == torch.bfloat16
     assert results["final state"].dtype == results["grad delta"].dtype == torch.float32
+    # Nothing is rounded on the way in, and y once on the way out.
+    exact = run_scan({name: tensor.float() for name, tensor in mixed.items()}, backend=backend)
+    assert torch.equal(results["y"], exact["y"].bfloat16())
 
 
 @pytest.mark.parametrize("name", SCAN_ORDER)

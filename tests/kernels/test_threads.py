@@ -83,8 +83,9 @@ def test_several_callers_at_once_get_their_own_results(make_scan, run_scan, monk
 
 
 FORK = """
-import os, sys, torch
+import os, sys, threading, torch
 from genomamba_kernels import selective_scan, set_num_threads
+from genomamba_kernels._threads import parallel_for
 from genomamba_kernels.scan import cpu
 cpu.SMALL = 0
 set_num_threads(2)
@@ -99,6 +100,9 @@ expected = run()
 child = os.fork()
 if child == 0:
     actual = run()
+    # The child has threads of its own: alone, the caller would wait for the second party in vain.
+    both = threading.Barrier(2)
+    parallel_for(2, 2, lambda index, worker: both.wait(timeout=20))
     os._exit(0 if all(map(torch.equal, actual, expected)) else 3)
 _, status = os.waitpid(child, 0)
 again = run()
