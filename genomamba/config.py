@@ -157,7 +157,7 @@ class PretrainConfig:
 
     # Model
     preset: Preset | None = None
-    """Size of the network. Default: tiny on a CPU, base on a GPU."""
+    """Size of the network. Default: tiny."""
     d_model: int | None = None
     """Width; overrides the preset's."""
     num_layers: int | None = None
@@ -176,9 +176,9 @@ class PretrainConfig:
 
     # Optimisation
     context: int | None = None
-    """Bases that the model sees at once. Default: 1,024 on a CPU, 8,192 on a GPU."""
+    """Bases that the model sees at once. Default: 1,024."""
     batch_size: int | None = None
-    """Windows a step and accumulation. Default: as many as make 8,192 bases on a CPU, 131,072 on a GPU."""
+    """Windows a step and accumulation. Default: as many as make 8,192 bases."""
     accumulate: int = 1
     """Batches whose gradients are summed before a step."""
     max_steps: int | None = None
@@ -203,13 +203,13 @@ class PretrainConfig:
     seed: int = 0
     """Seed of the weights and of every sample."""
     device: str = "auto"
-    """cpu, cuda, cuda:1, ...; auto takes a GPU where there is one."""
+    """Where to train: cpu. auto takes the best there is."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of the matrix products; auto is bfloat16 on a GPU that has it, else float32."""
+    """Of training's matrix products; auto is bfloat16 where the CPU has it. Held-out figures are in float32."""
     threads: int | None = None
     """CPU threads. Default: the CPU set, SLURM_CPUS_PER_TASK."""
     workers: int | None = None
-    """Processes that read windows. Default: 0 on a CPU, 2 on a GPU."""
+    """Processes that read windows. Default: 0, which reads in the main process."""
     valid_every: int | None = None
     """Steps between validations. Default: a twentieth of the run."""
     valid_bases: int = 262_144

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import torch
 
 from genomamba.errors import ConfigError
 
 __all__ = ["autocast", "choose_device", "choose_precision"]
 
+# x86 and ARM names of instructions that multiply matrices in bfloat16.
+_BFLOAT16_FLAGS = re.compile(r"^(flags|Features)\s*:.*\b(avx512_bf16|amx_bf16|bf16)\b", re.MULTILINE)
+
 
 def choose_device(name: str) -> torch.device:
-    """Turn `auto`, `cpu`, `cuda` or `cuda:1` into a device. Raises `ConfigError` where it is not there."""
-    if name == "auto":
-        return torch.device("cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = None
-    if device is None or device.type != "cpu":
+    """Turn `auto` or `cpu` into a device. Raises `ConfigError` for any other, which no kernel here runs on."""
+    if name not in ("auto", "cpu"):
         raise ConfigError(f"--device is {name!r}; this version trains on cpu")
-    return device
+    return torch.device("cpu")
 
 
-def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """Turn `auto`, `float32` or `bfloat16` into a dtype; auto is float32 on a CPU."""
+def choose_precision(name: str) -> torch.dtype:
+    """Turn `auto`, `float32` or `bfloat16` into a dtype; auto is bfloat16 where the CPU has instructions for it."""
+    if name == "auto":
+        return torch.bfloat16 if _has_bfloat16() else torch.float32
     return torch.bfloat16 if name == "bfloat16" else torch.float32
 
 
 def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
     """Context in which matrix products run in `precision`; the scan's state and the residual stream stay float32."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == torch.bfloat16)
+
+
+def _has_bfloat16() -> bool:
+    """Whether the CPU multiplies bfloat16 itself. Without /proc, as on macOS, it is taken not to."""
+    cpuinfo = Path("/proc/cpuinfo")
+    return cpuinfo.exists() and _BFLOAT16_FLAGS.search(cpuinfo.read_text()) is not None

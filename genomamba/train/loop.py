@@ -322,24 +322,19 @@ def _finish(trainer: Trainer, emit: Callable[[str], None]) -> None:
 
 def describe_evaluation(evaluation: dict[str, Any]) -> str:
     """The held-out figures as a small table."""
-    markov = evaluation["markov"]
-    lines = []
-    for name, label in (("valid", "validation"), ("test", "test")):
-        split = evaluation["splits"].get(name)
-        if split is None:
-            continue
-        if evaluation["objective"] == "masked":
-            lines.append(
-                f"{label}: {split['bits_per_base']:.4f} bits per masked base over {split['bases']:,} masked bases, "
-                "both sides seen; no next-base figure compares with it"
-            )
-            continue
-        orders = {row["order"]: row[name] for row in markov["orders"]}
-        best = markov["best_order"]
-        lines += [
-            f"{label}, {split['bases']:,} held-out bases       bits per base",
-            f"  genomamba, context {evaluation['context']:<18,} {split['bits_per_base']:.4f}",
-            f"  Markov order {best:<2}, interpolated, best     {orders[best]:.4f}",
-            f"  Markov order 0                        {orders[0]:.4f}",
-        ]
+    splits = [(name, evaluation["splits"][name]) for name in ("valid", "test") if name in evaluation["splits"]]
+    if evaluation["objective"] == "masked":
+        return "\n".join(
+            f"{name}: {split['bits_per_base']:.4f} bits per masked base, over {split['bases']:,} masked bases; "
+            "both sides are read, so no next-base figure compares with it"
+            for name, split in splits
+        )
+    best = evaluation["markov"]["best_order"]
+    orders = {row["order"]: row for row in evaluation["markov"]["orders"]}
+    lines = [f"bits per base {'bases':>14} {'genomamba':>11} {f'Markov order {best}':>17} {'order 0':>9}"]
+    lines += [
+        f"{name:<13} {split['bases']:>14,} {split['bits_per_base']:>11.4f} {orders[best][name]:>17.4f} "
+        f"{orders[0][name]:>9.4f}"
+        for name, split in splits
+    ]
     return "\n".join(lines)

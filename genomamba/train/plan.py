@@ -213,7 +213,7 @@ def make_plan(config: PretrainConfig) -> Plan:
         model=model.to(device),
         limits=Limits(config.max_steps, config.max_tokens, config.max_minutes),
         device=device,
-        precision=choose_precision(config.precision, device),
+        precision=choose_precision(config.precision),
         threads=threads,
     )
 

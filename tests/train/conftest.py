@@ -7,7 +7,7 @@ import pytest
 
 from genomamba.config import PretrainConfig
 from genomamba.train.loop import Trainer
-from genomamba.train.plan import Cost, make_plan
+from genomamba.train.plan import Cost, make_plan, run_path
 from genomamba.train.run_folder import RunFolder
 
 
@@ -46,7 +46,7 @@ def make_trainer():
 
     def make(config, *, resume=False, leave_at=None):
         plan = make_plan(config)
-        folder = RunFolder(plan_path(plan), resume=resume, force=False)
+        folder = RunFolder(run_path(config), resume=resume, force=False)
         folder.write_config(plan.config)
         signals = SimpleNamespace(leave=None, take_checkpoint=lambda: False)
         trainer = Trainer(plan, folder, Cost(0.01, 100.0), signals)
@@ -61,9 +61,3 @@ def make_trainer():
         return trainer
 
     return make
-
-
-def plan_path(plan):
-    from pathlib import Path
-
-    return Path(plan.config.out)

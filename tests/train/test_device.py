@@ -1,0 +1,32 @@
+import pytest
+import torch
+
+from genomamba.errors import ConfigError
+from genomamba.train import device
+from genomamba.train.device import choose_device, choose_precision
+
+
+def test_a_device_without_kernels_is_refused_in_one_line():
+    assert choose_device("auto") == torch.device("cpu")
+    with pytest.raises(ConfigError, match=r"--device is 'cuda:1'; this version trains on cpu"):
+        choose_device("cuda:1")
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "expected"),
+    [
+        ("model name\t: EPYC\nflags\t\t: fpu avx512f avx512_bf16 clzero\n", torch.bfloat16),
+        ("Features\t: fp asimd bf16 i8mm\n", torch.bfloat16),
+        ("model name\t: bf16 maker\nflags\t\t: fpu avx2\n", torch.float32),
+        (None, torch.float32),
+    ],
+    ids=["x86", "arm", "neither", "no-proc"],
+)
+def test_auto_takes_bfloat16_where_the_cpu_has_it(monkeypatch, tmp_path, cpuinfo, expected):
+    path = tmp_path / "cpuinfo"
+    if cpuinfo is not None:
+        path.write_text(cpuinfo)
+    monkeypatch.setattr(device, "Path", lambda _: path)
+    assert choose_precision("auto") == expected
+    assert choose_precision("float32") == torch.float32
+    assert choose_precision("bfloat16") == torch.bfloat16
