@@ -8,24 +8,16 @@ lines to benchmarks/results/<machine>/scan.jsonl. mambapy, a peer, is timed wher
 """
 
 import argparse
-import datetime
 import importlib.metadata
 import importlib.util
-import json
-import os
-import platform
-import re
-import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
 import torch
+from record import seconds, write
 from torch import Tensor
 
 from genomamba_kernels import get_num_threads, selective_scan, set_num_threads
@@ -45,20 +37,13 @@ def main() -> None:
     parser.add_argument("--length", type=int, default=65_536, help="positions of the main case")
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--threads", type=int, default=get_num_threads())
-    parser.add_argument("--machine", default=_machine_name(), help="name of the folder of results")
-    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args()
     if not is_exact():
         sys.exit("the CPU kernels disagree with the reference in float64; nothing is timed")
-    path = options.results / options.machine / "scan.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(options.threads)
     for case in options.cases:
         for record in CASES[case](options):
-            line = json.dumps({"case": case} | record | _circumstances())
-            print(line)
-            with path.open("a") as file:
-                file.write(line + "\n")
+            write("scan", case, **record)
 
 
 def is_exact() -> bool:
@@ -80,8 +65,7 @@ def forward(options: argparse.Namespace) -> list[Record]:
         alone: float | None = None
         for threads in sorted({1, options.threads}):
             set_num_threads(threads)
-            seconds = timed_forward(inputs, options.repeats)
-            record = _record(seconds, inputs, threads)
+            record = _record(timed_forward(inputs, options.repeats), inputs, threads)
             alone = alone or record["p50_s"]
             records.append(record | {"peer": "one thread", "ratio": alone / record["p50_s"]})
     return records
@@ -93,7 +77,7 @@ def backward(options: argparse.Namespace) -> list[Record]:
     set_num_threads(options.threads)
     for dtype in (torch.float32, torch.bfloat16):
         inputs = make_inputs(1, options.length, D_INNER, D_STATE, dtype)
-        once = statistics.median(timed_forward(inputs, options.repeats))
+        once = timed_forward(inputs, options.repeats)["p50_s"]
         leaves = {name: tensor.requires_grad_() for name, tensor in inputs.items()}
         y = selective_scan(**leaves, delta_softplus=True)
         dy = torch.randn_like(y)
@@ -101,7 +85,7 @@ def backward(options: argparse.Namespace) -> list[Record]:
         def run(y: Tensor = y, dy: Tensor = dy, leaves: dict[str, Tensor] = leaves) -> None:
             torch.autograd.grad(y, list(leaves.values()), dy, retain_graph=True)
 
-        record = _record(timed(run, options.repeats), inputs, options.threads)
+        record = _record(seconds(run, repeats=options.repeats), inputs, options.threads)
         records.append(record | {"peer": "forward", "ratio": once / record["p50_s"]})
     return records
 
@@ -110,10 +94,9 @@ def loop(options: argparse.Namespace) -> list[Record]:
     """Forward against the loop in plain PyTorch, per token, the loop on a shorter sequence."""
     set_num_threads(options.threads)
     inputs, short = (make_inputs(1, length, D_INNER, D_STATE) for length in (options.length, 1024))
-    seconds = timed_forward(inputs, options.repeats)
+    record = _record(timed_forward(inputs, options.repeats), inputs, options.threads)
     slow = timed_forward(short, 5, backend="reference")
-    record = _record(seconds, inputs, options.threads)
-    ratio = statistics.median(slow) / 1024 / (record["p50_s"] / options.length)
+    ratio = slow["p50_s"] / 1024 / (record["p50_s"] / options.length)
     return [record | {"peer": "PyTorch loop", "ratio": ratio}]
 
 
@@ -138,11 +121,11 @@ def mambapy(options: argparse.Namespace) -> list[Record]:
         y = function()
         torch.autograd.grad(y, list(leaves.values()), torch.ones_like(y))
 
-    seconds = timed(lambda: both(lambda: selective_scan(**leaves, delta_softplus=True)), options.repeats)
-    slow = timed(lambda: both(lambda: peer(**leaves)), 5)
-    record = _record(seconds, inputs, options.threads)
+    ours = seconds(lambda: both(lambda: selective_scan(**leaves, delta_softplus=True)), repeats=options.repeats)
+    slow = seconds(lambda: both(lambda: peer(**leaves)), repeats=5)
+    record = _record(ours, inputs, options.threads)
     name = f"mambapy {importlib.metadata.version('mambapy')}"
-    return [record | {"peer": name, "ratio": statistics.median(slow) / record["p50_s"]}]
+    return [record | {"peer": name, "ratio": slow["p50_s"] / record["p50_s"]}]
 
 
 def lengths(options: argparse.Namespace) -> list[Record]:
@@ -165,8 +148,8 @@ def overhead(options: argparse.Namespace) -> list[Record]:
     records = []
     for needed in (False, True):
         inputs["u"].requires_grad_(needed)
-        seconds = timed(lambda: selective_scan(**inputs, delta_softplus=True), 300)
-        records.append(_record(seconds, inputs, 1) | {"requires_grad": needed})
+        once = seconds(lambda: selective_scan(**inputs, delta_softplus=True), repeats=300)
+        records.append(_record(once, inputs, 1) | {"requires_grad": needed})
     return records
 
 
@@ -180,16 +163,14 @@ def ceiling(options: argparse.Namespace) -> list[Record]:
 
     records = []
     for threads in sorted({1, options.threads}):
-        seconds = timed(lambda threads=threads: run(threads), options.repeats)
-        rate = 10 * steps * threads * LANES / min(seconds)
-        records.append(
-            _spread(seconds) | {"threads": threads, "fma_per_s": rate, "updates_per_s": rate / FMAS_AN_UPDATE}
-        )
+        spread = seconds(lambda threads=threads: run(threads), repeats=options.repeats)
+        rate = 10 * steps * threads * LANES / spread["best_s"]
+        records.append(spread | {"threads": threads, "fma_per_s": rate, "updates_per_s": rate / FMAS_AN_UPDATE})
     source = torch.ones(2**26)
     target = torch.empty_like(source)
-    seconds = timed(lambda: target.copy_(source), options.repeats)
+    spread = seconds(lambda: target.copy_(source), repeats=options.repeats)
     moved = 2 * source.numel() * source.element_size()
-    return [*records, _spread(seconds) | {"threads": options.threads, "copy_bytes_per_s": moved / min(seconds)}]
+    return [*records, spread | {"threads": options.threads, "copy_bytes_per_s": moved / spread["best_s"]}]
 
 
 @numba.njit(nogil=True)
@@ -228,59 +209,19 @@ def make_inputs(
     }
 
 
-def timed_forward(inputs: dict[str, Tensor], repeats: int, backend: str = "auto") -> list[float]:
-    """Seconds of each forward without autograd."""
+def timed_forward(inputs: dict[str, Tensor], repeats: int, backend: str = "auto") -> dict[str, float]:
+    """Seconds of a forward without autograd."""
     with torch.no_grad():
-        return timed(lambda: selective_scan(**inputs, delta_softplus=True, backend=backend), repeats)
+        return seconds(lambda: selective_scan(**inputs, delta_softplus=True, backend=backend), repeats=repeats)
 
 
-def timed(run: Callable[[], Any], repeats: int) -> list[float]:
-    """Seconds of each repeat, after one that warms up."""
-    run()
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        seconds.append(time.perf_counter() - start)
-    return seconds
-
-
-def _record(seconds: list[float], inputs: dict[str, Tensor], threads: int) -> Record:
+def _record(spread: dict[str, float], inputs: dict[str, Tensor], threads: int) -> Record:
     u, A = inputs["u"], inputs["A"]
     updates = u.numel() * A.shape[1]
-    spread = _spread(seconds)
     shape = {"batch": u.shape[0], "length": u.shape[1], "d_inner": u.shape[2], "d_state": A.shape[1]}
     dtype = str(u.dtype).removeprefix("torch.")
     rates = {"updates_per_s": updates / spread["p50_s"], "best_updates_per_s": updates / spread["best_s"]}
     return shape | {"dtype": dtype, "threads": threads} | spread | rates
-
-
-def _spread(seconds: list[float]) -> Record:
-    fifths = statistics.quantiles(seconds, n=5)
-    return {"p50_s": statistics.median(seconds), "p20_s": fifths[0], "p80_s": fifths[-1], "best_s": min(seconds)}
-
-
-def _cpu_model() -> str:
-    if Path("/proc/cpuinfo").exists():
-        found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
-        if found:
-            return found[1]
-    return platform.processor() or platform.machine()
-
-
-def _machine_name() -> str:
-    words = re.sub(r"\((r|tm)\)|cpu|processor|@.*", "", _cpu_model().lower())
-    return "-".join([*re.findall(r"[a-z0-9.]+", words), f"{os.cpu_count()}c"])
-
-
-def _circumstances() -> Record:
-    root = Path(__file__).parent
-    command = ["git", "describe", "--always", "--dirty", "--exclude", "*"]
-    commit = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False).stdout.strip()
-    versions = {"torch": torch.__version__, "numba": numba.__version__, "python": platform.python_version()}
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return {"machine": _cpu_model(), "versions": versions, "load": load, "commit": commit, "date": now}
 
 
 if __name__ == "__main__":

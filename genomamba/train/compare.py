@@ -16,7 +16,7 @@ from genomamba.data.windows import Split
 
 __all__ = ["markov_table"]
 
-BACKOFF_WEIGHTS: Final = (16.0, 32.0, 64.0, 128.0, 256.0)
+BACKOFF_WEIGHTS: Final = (16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 MAX_BASES: Final = 100_000_000
 JUDGED_BASES: Final = 1_000_000
 

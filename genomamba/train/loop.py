@@ -314,6 +314,7 @@ def _finish(trainer: Trainer, emit: Callable[[str], None]) -> None:
             evaluation["splits"][name] = {
                 "bases": whole.bases,
                 "bits_per_base": bits_per_base(whole.nats, whole.bases),
+                "perplexity": perplexity(whole.nats, whole.bases),
                 "by_contig": by_contig,
             }
     trainer.folder.write_json("evaluation.json", evaluation)
@@ -331,10 +332,11 @@ def describe_evaluation(evaluation: dict[str, Any]) -> str:
         )
     best = evaluation["markov"]["best_order"]
     orders = {row["order"]: row for row in evaluation["markov"]["orders"]}
-    lines = [f"bits per base {'bases':>14} {'genomamba':>11} {f'Markov order {best}':>17} {'order 0':>9}"]
+    header = f"bits per base {'bases':>14} {'genomamba':>11} {f'Markov order {best}':>17} {'order 0':>9}"
+    lines = [f"{header} {'perplexity':>12}"]
     lines += [
         f"{name:<13} {split['bases']:>14,} {split['bits_per_base']:>11.4f} {orders[best][name]:>17.4f} "
-        f"{orders[0][name]:>9.4f}"
+        f"{orders[0][name]:>9.4f} {split['perplexity']:>12.4f}"
         for name, split in splits
     ]
     return "\n".join(lines)
