@@ -230,6 +230,10 @@ class PretrainConfig:
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:
                 raise ConfigError(f"--{name.replace('_', '-')} is {value}; it must lie between 0 and 1")
+        for name in ("workers", "weight_decay", "seed"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < 2**63:
+                raise ConfigError(f"--{name.replace('_', '-')} is {value}; it must be 0 or more, and below 2^63")
         for name in _POSITIVE:
             value = getattr(self, name)
             if value is not None and not value > 0:

@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from genomamba.errors import RunError
 
-__all__ = ["atomic_file", "atomic_folder", "read_json", "remove_strays", "write_json"]
+__all__ = ["atomic_file", "atomic_folder", "read_json", "remove_folder", "remove_strays", "write_json"]
 
 _PREFIX = ".tmp-"
 
@@ -33,8 +35,8 @@ def atomic_file(path: Path) -> Iterator[Path]:
         _sync(temporary)
         os.replace(temporary, path)
         _sync(path.parent)
-    except OSError as error:
-        raise RunError(f"{path}: cannot be written ({error.strerror or error}); what was there is untouched") from error
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"{path}: cannot be written ({_reason(error)}); what was there is untouched") from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -52,7 +54,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=path.parent))
     except OSError as error:
-        raise RunError(f"{path}: cannot be written ({error.strerror or error})") from error
+        raise RunError(f"{path}: cannot be written ({_reason(error)})") from error
     try:
         temporary.chmod(0o755)
         yield temporary
@@ -63,10 +65,19 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(path)
         os.replace(temporary, path)
         _sync(path.parent)
-    except OSError as error:
-        raise RunError(f"{path}: cannot be written ({error.strerror or error}); older ones are untouched") from error
+    except (OSError, SafetensorError, RunError) as error:
+        # A file inside names the temporary folder; what a person knows is the folder's own name.
+        cause = error.__cause__ if isinstance(error, RunError) and error.__cause__ else error
+        raise RunError(f"{path}: cannot be written ({_reason(cause)}); older ones are untouched") from cause
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder so that a kill half-way leaves a stray, not a folder with some of its files."""
+    stray = path.with_name(f"{_PREFIX}{path.name}")
+    path.rename(stray)
+    shutil.rmtree(stray)
 
 
 def remove_strays(folder: Path) -> None:
@@ -87,6 +98,10 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise RunError(f"{path}: cannot be read as JSON ({error})") from error
+
+
+def _reason(error: BaseException) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or " ".join(str(error).split())
 
 
 def _sync(path: Path) -> None:

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# As the command line has it, and read when torch is imported: threads that wait sleep, so that tests need not be alone.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Path:

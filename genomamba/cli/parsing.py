@@ -64,7 +64,9 @@ class Parser(argparse.ArgumentParser):
 
     def values(self, settings: Mapping[str, Setting], namespace: argparse.Namespace) -> dict[str, Any]:
         """Merge what the environment, the file of `--config` and the flags give; the last of them wins."""
-        values = read_environment(settings.values(), os.environ)
+        saved = getattr(namespace, "saved", None)
+        values = load_yaml(PretrainConfig, saved) if saved else {}
+        values |= read_environment(settings.values(), os.environ)
         if path := getattr(namespace, "config", None):
             values |= load_yaml(PretrainConfig, path)
         flags = {name: text for name, text in vars(namespace).items() if name in settings}

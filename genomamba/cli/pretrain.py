@@ -6,6 +6,7 @@ import argparse
 import functools
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,6 +47,8 @@ def run(argv: Sequence[str]) -> int:
     if namespace.print_config:
         sys.stdout.write(to_yaml(config))
         return 0
+    # A cluster may ask for a checkpoint before there is anything to keep.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     # Read when torch loads its OpenMP: threads that wait must sleep, or they take the cores that the kernels' own
     # threads are to run on (a third to a quarter of the speed where the machine is shared).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -58,8 +61,8 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _go_on_with_saved_config(namespace: argparse.Namespace) -> None:
-    """Take RUN/config.yaml as --config where `--resume --out RUN` names a run and no other file is given."""
+    """Where `--resume --out RUN` names a run and no file is given, RUN/config.yaml stands below all other sources."""
     given = vars(namespace)
     saved = Path(given.get("out", "")) / "config.yaml"
     if given.get("resume") == "true" and "out" in given and "config" not in given and saved.is_file():
-        namespace.config = str(saved)
+        namespace.saved = str(saved)

@@ -14,8 +14,10 @@ replaces it is read once more.
 
 from __future__ import annotations
 
+import signal
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate, count
 from multiprocessing import get_context
@@ -203,7 +205,9 @@ def make_loader(
         # A generator of its own, so that the loader draws nothing from the training's.
         generator=Generator(),
     )
-    for batch in loader:
+    with _signals_held_back():
+        batches = iter(loader)
+    for batch in batches:
         if isinstance(batch, GenomambaError):
             raise batch
         yield batch
@@ -214,6 +218,20 @@ def _forkserver() -> ForkServerContext:
     # Imported once in the server instead of once in each worker, which takes seconds.
     context.set_forkserver_preload(["genomamba.data.stream", "torch.utils.data"])
     return context
+
+
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Have the processes started here, and theirs, never see the signals that ask a run to leave or to checkpoint.
+
+    A terminal and a cluster signal all processes of a job. The main process answers, and closes the workers itself;
+    they inherit its mask, and what comes meanwhile reaches the main process when the block ends.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Batches:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -21,12 +21,13 @@ MAX_BASES: Final = 100_000_000
 JUDGED_BASES: Final = 1_000_000
 
 
-def markov_table(genome: Genome, split: Split) -> dict[str, Any]:
+def markov_table(genome: Genome, split: Split, *, before_stretch: Callable[[], None] = lambda: None) -> dict[str, Any]:
     """Fit Markov models of every order on the training part and score the held-out parts.
 
-    At most 100 million training bases are counted, in whole stretches from the first on. The order, and the weight with
-    which each order backs off to the one below, are those of the fewest bits on the first million bases that
-    validate; where none validate, the weight is 16 and the order is judged on the test part.
+    At most 100 million training bases are counted, in whole stretches from the first on. The weight with which each
+    order backs off to the one below is that of the fewest bits on the first million bases that validate, the order
+    that of the fewest on all of them; where none validate, the weight is 16 and the order is judged on the test part.
+    `before_stretch` is called before each stretch is read, and may raise to stop.
 
     Returns
     -------
@@ -34,7 +35,7 @@ def markov_table(genome: Genome, split: Split) -> dict[str, Any]:
         `best_order`, `weight`, `fitted_on_bases`, and `orders`: a list of `order`, `valid`, `test` in bits per base,
         all with that weight.
     """
-    codes = _Codes(genome)
+    codes = _Codes(genome, before_stretch)
     fitted = _within(split.train, MAX_BASES)
     # A context longer than this is met less than once on average, and its order adds nothing but memory.
     useful = math.ceil(math.log(max(sum(map(len, fitted)), 2), codes.num_symbols))
@@ -67,8 +68,8 @@ def _best_weight(model: InterpolatedMarkov, codes: _Codes, judged: Sequence[Inte
 class _Codes:
     """Reads stretches as 0 to num_symbols - 1, and -1 where a base is no target."""
 
-    def __init__(self, genome: Genome) -> None:
-        alphabet, self._genome = genome.alphabet, genome
+    def __init__(self, genome: Genome, before_stretch: Callable[[], None]) -> None:
+        alphabet, self._genome, self._before_stretch = genome.alphabet, genome, before_stretch
         targets = alphabet.targets
         self.num_symbols = targets.size
         code_of_token = np.full(alphabet.vocab_size, -1, np.int16)
@@ -80,6 +81,7 @@ class _Codes:
 
     def __call__(self, intervals: Sequence[Interval]) -> Iterator[npt.NDArray[np.int16]]:
         for interval in intervals:
+            self._before_stretch()
             yield self._code_of_symbol[self._genome.fetch(interval.contig, interval.start, interval.end)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -22,11 +23,11 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cpu")
 
 
-def choose_precision(name: str) -> torch.dtype:
-    """Turn `auto`, `float32` or `bfloat16` into a dtype; auto is bfloat16 where the CPU has instructions for it."""
+def choose_precision(name: Literal["auto", "float32", "bfloat16"]) -> Literal["float32", "bfloat16"]:
+    """Resolve `auto`: bfloat16 where the CPU has instructions for it, else float32."""
     if name == "auto":
-        return torch.bfloat16 if _has_bfloat16() else torch.float32
-    return torch.bfloat16 if name == "bfloat16" else torch.float32
+        return "bfloat16" if _has_bfloat16() else "float32"
+    return name
 
 
 def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:

@@ -10,14 +10,18 @@ from typing import Any
 
 from tqdm import tqdm
 
+from genomamba.errors import RunError
 from genomamba.files import atomic_file
 
-__all__ = ["COLUMNS", "MetricsLog", "ProgressBar"]
+__all__ = ["BAR_FORMAT", "COLUMNS", "MetricsLog", "ProgressBar"]
 
 COLUMNS = (
     "kind", "step", "bases", "time_s", "loss", "bits_per_base", "perplexity", "learning_rate", "gradient_norm",
     "bases_per_s",
 )  # fmt: skip
+
+
+BAR_FORMAT = "{l_bar}{bar}| {elapsed} elapsed, {remaining} left{postfix}"
 
 
 class MetricsLog:
@@ -44,10 +48,13 @@ class MetricsLog:
     def write(self, **values: Any) -> None:
         """Append a row; columns not given are null."""
         row = {name: values.get(name) for name in COLUMNS}
-        with self._json.open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        with self._csv.open("a", newline="") as file:
-            csv.DictWriter(file, COLUMNS).writerow(row)
+        try:
+            with self._json.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            with self._csv.open("a", newline="") as file:
+                csv.DictWriter(file, COLUMNS).writerow(row)
+        except OSError as error:
+            raise RunError(f"{self._json}: cannot be written ({error.strerror}); checkpoints are untouched") from error
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -64,11 +71,9 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 class ProgressBar:
     """Share done, time left, bases a second and bits per base; silent where stderr is no terminal."""
 
-    _FORMAT = "{l_bar}{bar}| {elapsed} elapsed, {remaining} left{postfix}"
-
     def __init__(self, done: float) -> None:
         self._bar = tqdm(
-            total=100.0, initial=100 * done, desc="training", bar_format=self._FORMAT, disable=None, mininterval=0.5
+            total=100.0, initial=100 * done, desc="training", bar_format=BAR_FORMAT, disable=None, mininterval=0.5
         )
 
     def __enter__(self) -> ProgressBar:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import resource
 import sys
 import time
@@ -13,8 +14,7 @@ from typing import Any, Final
 import torch
 
 from genomamba.alphabet import get_alphabet
-from genomamba.config import PRESETS, ModelConfig, Preset, PretrainConfig, check_no_leak
-from genomamba.coordinates import Interval
+from genomamba.config import PRESETS, Direction, ModelConfig, Preset, PretrainConfig, check_no_leak
 from genomamba.data.examples import example_paths
 from genomamba.data.genome import Genome
 from genomamba.data.stream import SampleStream
@@ -24,6 +24,7 @@ from genomamba.model import LanguageModel, count_parameters
 from genomamba.model.checkpoint import load_model
 from genomamba.model.threads import set_threads
 from genomamba.train.device import choose_device, choose_precision
+from genomamba.train.resume import checkpoints
 from genomamba.train.schedule import Limits
 
 __all__ = ["Cost", "Plan", "make_plan", "run_path"]
@@ -114,47 +115,14 @@ class Plan:
         ]
         return max(1, min(steps for steps in limits if steps is not None))
 
+    def valid_every(self, cost: Cost) -> int:
+        """Steps between validations."""
+        return self.config.valid_every or max(1, self.expected_steps(cost) // VALIDATIONS_A_RUN)
+
     def training_facts(self) -> dict[str, Any]:
         """What a checkpoint says of its training."""
         config = self.config
         return {"objective": config.objective, "strand": config.strand, "context": config.context, "seed": config.seed}
-
-    def describe(self, cost: Cost) -> str:
-        """The plan in words, a line a subject."""
-        config, model = self.config, self.model.config
-        files = ", ".join(sorted({contig.path.name for contig in self.genome.contigs}))
-        steps = self.expected_steps(cost)
-        tokens = steps * self.tokens_per_step
-        train_bases = sum(map(len, self.split.train))
-        limit = ", ".join(
-            f"{flag} {value:,}"
-            for flag, value in (
-                ("--max-steps", config.max_steps),
-                ("--max-tokens", config.max_tokens),
-                ("--max-minutes", config.max_minutes),
-            )
-            if value is not None
-        )
-        strands = "both strands at once" if model.equivariant else f"strand {config.strand}"
-        rows = {
-            "genome": f"{files}: {_contigs(self.genome.contigs)}",
-            "left out": _contigs(self.genome.excluded),
-            "train": _intervals(self.split.train),
-            "validate": _intervals(self.split.valid),
-            "test": _intervals(self.split.test),
-            "model": f"{config.preset or 'as --init'}: {model.direction}, {model.num_layers} layers, "
-            f"d_model {model.d_model}, d_state {model.d_state}, {count_parameters(self.model):,} parameters",
-            "objective": f"{config.objective}, {strands}, {self.context:,} bases of context",
-            "training": f"about {steps:,} steps of {self.samples_per_step} windows: {tokens:,} bases, "
-            f"{tokens / train_bases:.1f} passes over the training part",
-            "stops at": limit,
-            "device": f"{self.device}, {self.threads} threads, {str(self.precision).removeprefix('torch.')}",
-            "memory": f"{cost.memory_mib:,.0f} MiB, measured over one step",
-            "time": f"about {_duration(steps * cost.step_s)}, {self.tokens_per_step / cost.step_s:,.0f} bases/s "
-            "measured, validation not counted",
-            "run folder": str(config.out),
-        }
-        return "\n".join(f"{name:>11}  {text}" for name, text in rows.items() if text)
 
     def measure(self) -> Cost:
         """Run one batch forward and backward twice, and time the second; weights and generators stay as they are."""
@@ -170,8 +138,9 @@ class Plan:
             step_s = (time.perf_counter() - start) * self.config.accumulate
             self.model.zero_grad(set_to_none=True)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        # Linux counts in KiB, macOS in bytes.
-        return Cost(step_s, peak / 2**20 if sys.platform == "darwin" else peak / 2**10)
+        # Linux counts in KiB, macOS in bytes. AdamW's two moments come with the first real step.
+        peak_mib = peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+        return Cost(step_s, peak_mib + 8 * count_parameters(self.model) / 2**20)
 
 
 def make_plan(config: PretrainConfig) -> Plan:
@@ -188,8 +157,9 @@ def make_plan(config: PretrainConfig) -> Plan:
     """
     device = choose_device(config.device)
     threads = set_threads(config.threads)
+    given = _given_weights(config)
     config = _resolve(config, device)
-    model_config = _model_config(config)
+    model_config = given.config if given is not None else _model_config(config)
     genome, split = _open_data(config)
     assert config.context is not None
     assert config.strand is not None
@@ -203,7 +173,7 @@ def make_plan(config: PretrainConfig) -> Plan:
         softmask_weight=config.softmask_weight,
     )
     torch.manual_seed(config.seed)
-    model = LanguageModel(model_config) if config.init is None else load_model(Path(config.init))
+    model = LanguageModel(model_config) if given is None else given
     config = _resolve_limits(config, model, split)
     return Plan(
         config=config,
@@ -213,14 +183,41 @@ def make_plan(config: PretrainConfig) -> Plan:
         model=model.to(device),
         limits=Limits(config.max_steps, config.max_tokens, config.max_minutes),
         device=device,
-        precision=choose_precision(config.precision),
+        precision=getattr(torch, config.precision),
         threads=threads,
     )
 
 
+def _given_weights(config: PretrainConfig) -> LanguageModel | None:
+    """Load the weights that --init names; of a run that goes on, those of its newest checkpoint stand for them."""
+    if config.init is None:
+        return None
+    if config.preset or config.d_model or config.num_layers or config.d_state:
+        raise ConfigError("--init fixes the shape; leave out --preset, --d-model, --num-layers and --d-state")
+    out, init = run_path(config), Path(config.init)
+    if config.force and init.resolve().is_relative_to(out.resolve()):
+        raise ConfigError(f"--force would remove {out}, which holds the weights of --init; give another --out")
+    going_on = checkpoints(out) if config.resume else []
+    model = load_model(going_on[-1] if going_on else init)
+    asked = {
+        "alphabet": config.alphabet,
+        "direction": _direction(config),
+        "equivariant": config.strand == "equivariant",
+    }
+    for name, value in asked.items():
+        if getattr(model.config, name) != value:
+            has = getattr(model.config, name)
+            raise ConfigError(f"--init {config.init} has {name} {has}, the options ask for {value}")
+    return model
+
+
+def _direction(config: PretrainConfig) -> Direction:
+    return config.direction or ("causal" if config.objective == "next_token" else "bidirectional")
+
+
 def _resolve(config: PretrainConfig, device: torch.device) -> PretrainConfig:
     defaults = DEVICE_DEFAULTS[device.type]
-    direction = config.direction or ("causal" if config.objective == "next_token" else "bidirectional")
+    direction = _direction(config)
     strand = config.strand or ("random" if get_alphabet(config.alphabet).has_complement else "forward")
     if strand != "forward" and not get_alphabet(config.alphabet).has_complement:
         raise ConfigError(f"--strand {strand} needs a complement, which {config.alphabet} lacks; use --strand forward")
@@ -235,6 +232,7 @@ def _resolve(config: PretrainConfig, device: torch.device) -> PretrainConfig:
         batch_size=config.batch_size or max(1, defaults.tokens_per_batch // context),
         workers=defaults.workers if config.workers is None else config.workers,
         out=str(run_path(config)),
+        precision=choose_precision(config.precision),
         resume=False,
         force=False,
         dry_run=False,
@@ -243,16 +241,6 @@ def _resolve(config: PretrainConfig, device: torch.device) -> PretrainConfig:
 
 def _model_config(config: PretrainConfig) -> ModelConfig:
     assert config.direction is not None
-    if config.init is not None:
-        model = load_model(Path(config.init)).config
-        equivariant = config.strand == "equivariant"
-        asked = {"alphabet": config.alphabet, "direction": config.direction, "equivariant": equivariant}
-        for name, value in asked.items():
-            if (has := getattr(model, name)) != value:
-                raise ConfigError(f"--init {config.init} has {name} {has}, the options ask for {value}")
-        if config.preset or config.d_model or config.num_layers or config.d_state:
-            raise ConfigError("--init fixes the shape; leave out --preset, --d-model, --num-layers and --d-state")
-        return model
     assert config.preset is not None
     given = {"d_model": config.d_model, "num_layers": config.num_layers, "d_state": config.d_state}
     shape: dict[str, Any] = PRESETS[config.preset] | {name: size for name, size in given.items() if size is not None}
@@ -302,25 +290,6 @@ def run_path(config: PretrainConfig) -> Path:
     """Where the run goes: --out, or runs/NAME after the first FASTA."""
     if config.out:
         return Path(config.out)
-    return Path("runs", Path(config.fasta[0]).name.split(".")[0] or "run" if config.fasta else "yeasts")
-
-
-def _contigs(contigs: tuple[Any, ...]) -> str:
-    if not contigs:
-        return ""
-    names = ", ".join(contig.name for contig in contigs[:4])
-    more = f" and {len(contigs) - 4} more" if len(contigs) > 4 else ""
-    return f"{len(contigs)} contigs ({names}{more}), {sum(contig.length for contig in contigs):,} bases"
-
-
-def _intervals(intervals: tuple[Interval, ...]) -> str:
-    if not intervals:
-        return "nothing"
-    contigs = list(dict.fromkeys(interval.contig for interval in intervals))
-    names = ", ".join(contigs[:4]) + (f" and {len(contigs) - 4} more" if len(contigs) > 4 else "")
-    return f"{sum(map(len, intervals)):,} bases in {len(intervals)} stretches of {names}"
-
-
-def _duration(seconds: float) -> str:
-    minutes = seconds / 60
-    return f"{seconds:.0f} s" if minutes < 2 else f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+    name = Path(config.fasta[0]).name.split(".")[0] if config.fasta else "yeasts"
+    # A glob or a hidden file gives no name.
+    return Path("runs", re.sub(r"[^\w-]", "", name) or "run")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,20 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from genomamba.errors import RunError
-from genomamba.files import atomic_folder, read_json, write_json
+from genomamba.files import atomic_folder, read_json, remove_folder, write_json
 from genomamba.model import LanguageModel
 from genomamba.model.checkpoint import load_model, save_model
 
-__all__ = ["Progress", "best_checkpoint", "checkpoints", "keep_last", "load_checkpoint", "save_checkpoint"]
+__all__ = [
+    "Progress",
+    "best_checkpoint",
+    "checkpoints",
+    "keep_last",
+    "load_checkpoint",
+    "save_checkpoint",
+    "save_progress",
+    "set_aside",
+]
 
 STATE_TENSORS, STATE = "state.safetensors", "state.json"
 
@@ -36,6 +44,8 @@ class Progress:
         Training bases done (tokens with any weight in the loss).
     elapsed_s : float
         Training time, over all its sessions.
+    validated_step : int or None
+        Step of the last validation.
     best_step, best_bits : int, float, or None
         Step and bits per base of the best validation so far.
     """
@@ -44,6 +54,7 @@ class Progress:
     consumed_samples: int = 0
     bases: int = 0
     elapsed_s: float = 0.0
+    validated_step: int | None = None
     best_step: int | None = None
     best_bits: float | None = None
 
@@ -83,6 +94,11 @@ def save_checkpoint(
     return folder
 
 
+def save_progress(run: Path, progress: Progress) -> None:
+    """Write the progress into the checkpoint of its step, which holds everything else already."""
+    write_json(checkpoint_folder(run, progress.step) / STATE, asdict(progress))
+
+
 def load_checkpoint(folder: Path, model: LanguageModel, optimizer: torch.optim.Optimizer) -> Progress:
     """Fill model, optimiser and torch's generator from a checkpoint and return its progress.
 
@@ -112,4 +128,14 @@ def keep_last(run: Path, count: int, progress: Progress) -> None:
     spared = {best_checkpoint(run, progress), *checkpoints(run)[-count:]}
     for folder in checkpoints(run):
         if folder not in spared:
-            shutil.rmtree(folder)
+            remove_folder(folder)
+
+
+def set_aside(run: Path, step: int) -> None:
+    """Rename the checkpoint of a step, where there is one, so that no run goes on from it: `failed-NNNNNNNN`."""
+    folder = checkpoint_folder(run, step)
+    if folder.exists():
+        target = folder.with_name(f"failed-{step:08d}")
+        if target.exists():
+            remove_folder(target)
+        folder.rename(target)

@@ -21,10 +21,11 @@ from genomamba.settings import from_yaml, settings_of, to_yaml
 
 __all__ = ["RunFolder", "check_free", "environment_facts", "now"]
 
-OURS = (
-    "config.yaml", "run.json", "dataset.json", "metrics.jsonl", "metrics.csv", "evaluation.json", "report.html",
-    "model.safetensors", "config.json", "checkpoints",
+FILES = (
+    "config.yaml", "dataset.json", "metrics.jsonl", "metrics.csv", "evaluation.json", "report.html",
+    "model.safetensors", "config.json", "run.json",
 )  # fmt: skip
+# Of a run that goes on: where it is, how it is run, how long, and how often it is looked at.
 MAY_CHANGE = frozenset({
     "out", "resume", "force", "dry_run", "threads", "workers", "valid_every", "valid_bases", "checkpoint_every", "keep",
     "max_steps", "max_tokens", "max_minutes", "cache_dir",
@@ -41,7 +42,7 @@ class RunFolder:
     resume : bool
         Go on with what is there.
     force : bool
-        Remove the run that is there; files that no run writes are left alone.
+        Remove the run that is there; a folder without a run, and files that no run writes, are left alone.
 
     Raises
     ------
@@ -52,16 +53,42 @@ class RunFolder:
     def __init__(self, path: Path, *, resume: bool, force: bool) -> None:
         self.path = path
         check_free(path, resume=resume, force=force)
-        present = _present(path)
-        if force:
-            for name in present:
-                shutil.rmtree(path / name) if (path / name).is_dir() else (path / name).unlink()
         try:
-            (path / "checkpoints").mkdir(parents=True, exist_ok=True)
+            if force and _facts(path) is not None:
+                _clear(path)
+            path.mkdir(parents=True, exist_ok=True)
+            remove_strays(path)
+            remove_strays(path / "checkpoints")
         except OSError as error:
-            raise RunError(f"{path}: cannot be made ({error.strerror}); give another folder by --out") from error
-        remove_strays(path)
-        remove_strays(path / "checkpoints")
+            raise RunError(f"{path}: cannot be written ({error.strerror}); give another folder by --out") from error
+
+    def start(self, *, command: str, inputs: list[dict[str, Any]], **facts: Any) -> None:
+        """Write run.json at the start of a session; a run that goes on keeps the command and the time it began with.
+
+        Parameters
+        ----------
+        command : str
+            The command line.
+        inputs : list of dict
+            Path, bytes and sha256 of each file.
+
+        Raises
+        ------
+        RunError
+            Where a run that goes on was started on other bases.
+        """
+        before = _facts(self.path)
+        session = {"command": command, "started": now()}
+        if before is None:
+            sessions = [session]
+        else:
+            known = {one["sha256"] for one in before["inputs"]}
+            for one in inputs:
+                if one["sha256"] not in known:
+                    raise RunError(f"{one['path']}: is not what {self.path} was started on; it cannot go on so")
+            sessions = [*before["sessions"], session]
+        values = {**environment_facts(), **sessions[0], "finished": None, "status": "running", "sessions": sessions}
+        write_json(self.path / "run.json", values | {"inputs": inputs} | facts)
 
     def write_config(self, config: PretrainConfig) -> None:
         """Write config.yaml, which `--config` takes back.
@@ -69,7 +96,7 @@ class RunFolder:
         Raises
         ------
         RunError
-            Where a run that goes on was started with other settings, save those that do not change its numbers.
+            Where a run that goes on was started with other settings, save those of `MAY_CHANGE`.
         """
         path = self.path / "config.yaml"
         if path.exists():
@@ -85,21 +112,19 @@ class RunFolder:
         """Write one of the JSON files."""
         write_json(self.path / name, values)
 
-    def write_facts(self, **facts: Any) -> None:
-        """Write run.json: the facts given now over those written before."""
-        path = self.path / "run.json"
-        before = read_json(path) if path.exists() else {}
-        write_json(path, before | facts)
+    def finish(self, **facts: Any) -> None:
+        """Add to run.json what is known at the end of a session."""
+        write_json(self.path / "run.json", read_json(self.path / "run.json") | {"finished": now()} | facts)
 
 
 def check_free(path: Path, *, resume: bool, force: bool) -> None:
     """Raise `RunError` where a run at `path` would overwrite another, or write into a folder of something else."""
     if path.exists() and not path.is_dir():
         raise RunError(f"{path}: is a file; give a folder by --out")
-    present = _present(path)
-    if present and not resume and not force:
+    is_run = _facts(path) is not None
+    if is_run and not resume and not force:
         raise RunError(f"{path}: holds a run already; --resume goes on with it, --force replaces it")
-    if path.is_dir() and any(path.iterdir()) and not present:
+    if path.is_dir() and any(path.iterdir()) and not is_run:
         raise RunError(f"{path}: is not empty and holds no run; give another folder by --out")
 
 
@@ -121,8 +146,19 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _present(path: Path) -> list[str]:
-    return [name for name in OURS if (path / name).exists()]
+def _facts(path: Path) -> dict[str, Any] | None:
+    """Return what run.json says, or None where there is none of ours."""
+    file = path / "run.json"
+    values = read_json(file) if file.is_file() else None
+    return values if isinstance(values, dict) and "genomamba" in values else None
+
+
+def _clear(path: Path) -> None:
+    # run.json goes last: until then the folder can be told to be a run.
+    for folder in (path / "checkpoints").glob("*-*"):
+        shutil.rmtree(folder)
+    for name in FILES:
+        (path / name).unlink(missing_ok=True)
 
 
 def _commit() -> str | None:

@@ -24,5 +24,5 @@ rule pretrain:
         options=lambda wildcards: GENOMES[wildcards.genome]["options"],
         run=subpath(output.model, parent=True),
     shell:
-        "genomamba pretrain {params.fasta:q} --alphabet {params.alphabet} {params.options}"
-        " --cache-dir {input.cache} --threads {threads} --out {params.run} --force > {log} 2>&1"
+        "genomamba pretrain {params.fasta:q} --alphabet {params.alphabet:q} {params.options}"
+        " --cache-dir {input.cache:q} --threads {threads} --out {params.run:q} --resume > {log:q} 2>&1"

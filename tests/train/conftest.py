@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from genomamba.config import PretrainConfig
-from genomamba.train.loop import Trainer
 from genomamba.train.plan import Cost, make_plan, run_path
 from genomamba.train.run_folder import RunFolder
+from genomamba.train.trainer import Trainer
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +47,7 @@ def make_trainer():
     def make(config, *, resume=False, leave_at=None):
         plan = make_plan(config)
         folder = RunFolder(run_path(config), resume=resume, force=False)
+        folder.start(command="made", inputs=plan.genome.inputs)
         folder.write_config(plan.config)
         signals = SimpleNamespace(leave=None, take_checkpoint=lambda: False)
         trainer = Trainer(plan, folder, Cost(0.01, 100.0), signals)

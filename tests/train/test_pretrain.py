@@ -5,10 +5,14 @@ import json
 import math
 
 import pytest
+import safetensors.torch
+from safetensors import SafetensorError
 
-from genomamba.errors import ConfigError, RunError
+from genomamba.errors import ConfigError, DataError, RunError
 from genomamba.model.checkpoint import load_model
-from genomamba.train.loop import Trainer, pretrain
+from genomamba.train.evaluate import Scored, Scorer
+from genomamba.train.loop import pretrain
+from genomamba.train.trainer import Trainer
 
 
 def run(config):
@@ -55,7 +59,7 @@ def test_every_held_out_base_is_scored(finished):
 
 def test_the_plan_and_the_table_are_shown(finished):
     out, shown, _ = finished
-    for part in ("causal, 1 layers, d_model 16", "--max-steps 150", "run folder", "Markov order 0", "bits per base"):
+    for part in ("causal, 1 layer, d_model 16", "--max-steps 150", "run folder", "Markov order", "bits per base"):
         assert part in shown
     assert f"report: {out / 'report.html'}" in shown
 
@@ -158,6 +162,94 @@ def test_a_folder_of_something_else_is_left_alone(make_config, tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(RunError, match="is a file"):
         run(make_config(out=str(tmp_path / "file")))
+
+
+def test_force_spares_the_files_of_something_else(make_config, tmp_path):
+    folder = tmp_path / "run"
+    (folder / "checkpoints").mkdir(parents=True)
+    foreign = {"config.json": '{"model_type": "other"}', "model.safetensors": "x", "checkpoints/x.pt": "x"}
+    for name, text in foreign.items():
+        (folder / name).write_text(text)
+    with pytest.raises(RunError, match="is not empty and holds no run"):
+        run(make_config(force=True))
+    assert {name: (folder / name).read_text() for name in foreign} == foreign
+
+
+def test_force_keeps_the_old_run_where_the_new_one_cannot_start(make_config, tmp_path):
+    run(make_config(max_steps=2))
+    with pytest.raises(DataError):
+        run(make_config(force=True, test=("absent",)))
+    assert (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_a_run_does_not_go_on_with_another_genome(make_config, made_fasta, tmp_path):
+    fasta = tmp_path / "copy.fa"
+    fasta.write_text(made_fasta.read_text())
+    run(make_config(fasta=(str(fasta),), max_steps=2))
+    fasta.write_text(made_fasta.read_text().replace("ACG", "GCA"))
+    with pytest.raises(RunError, match=r"copy\.fa: is not what .* was started on"):
+        run(make_config(fasta=(str(fasta),), max_steps=4, resume=True))
+
+
+def test_every_session_is_on_record(make_config, tmp_path):
+    run(make_config(max_steps=2))
+    started = json.loads((tmp_path / "run" / "run.json").read_text())["started"]
+    run(make_config(max_steps=4, resume=True))
+    facts = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert facts["started"] == started
+    assert len(facts["sessions"]) == 2
+    assert facts["steps"] == 4
+
+
+def test_nothing_held_out_is_said(make_config):
+    code, shown, evaluation = run(make_config(test=(), valid_share=0.0, test_share=0.0, max_steps=2))
+    assert code == 0
+    assert "nothing is held out" in shown
+    assert evaluation["splits"] == {}
+
+
+def test_a_validation_that_is_not_finite_stops(make_config, monkeypatch):
+    monkeypatch.setattr(Scorer, "__call__", lambda *_, **__: {"one": Scored(math.nan, 5)})
+    with pytest.raises(RunError, match="step 7: validation loss nan; there is no good checkpoint"):
+        run(make_config())
+
+
+def test_the_checkpoint_whose_weights_gave_nan_is_set_aside(make_config, tmp_path):
+    with pytest.raises(RunError, match="there is no good checkpoint; start again with a lower --learning-rate"):
+        run(make_config(learning_rate=1e30, checkpoint_every=1, valid_every=20, warmup=0.0))
+    names = [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()]
+    assert names == ["failed-00000001"]
+    assert (tmp_path / "run" / "report.html").exists()
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint(make_config, tmp_path, monkeypatch):
+    honest = safetensors.torch.save_file
+
+    def full(tensors, path, *more, **options):
+        if "step-00000014" in str(path) or steps == 14:
+            raise SafetensorError("I/O error: No space left on device (os error 28)")
+        honest(tensors, path, *more, **options)
+
+    steps = 0
+    saved = Trainer.checkpoint
+
+    def checkpoint(self):
+        nonlocal steps
+        steps = self.progress.step
+        saved(self)
+
+    monkeypatch.setattr(Trainer, "checkpoint", checkpoint)
+    monkeypatch.setattr(safetensors.torch, "save_file", full)
+    with pytest.raises(RunError, match=r"step-00000014: cannot be written \(I/O error: No space left"):
+        run(make_config(checkpoint_every=7))
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-00000007"]
+
+
+def test_init_and_force_on_one_folder_is_refused(make_config, tmp_path):
+    run(make_config(max_steps=2))
+    shape = {"d_model": None, "num_layers": None, "d_state": None}
+    with pytest.raises(ConfigError, match="--force would remove"):
+        run(make_config(init=str(tmp_path / "run"), force=True, **shape))
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_step_samples_and_checkpoint(make_config, tmp_path, monkeypatch):

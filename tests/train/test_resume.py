@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from genomamba.errors import RunError
-from genomamba.train.resume import checkpoints
+from genomamba.train.resume import best_checkpoint, checkpoints
 
 
 def fingerprint(trainer):
@@ -82,6 +82,25 @@ def test_only_the_last_checkpoints_and_the_best_are_kept(make_config, make_train
     trainer.train()
     kept = {int(path.name.removeprefix("step-")) for path in checkpoints(trainer.folder.path)}
     assert kept == {18, 20, trainer.progress.best_step}
+
+
+def test_the_best_checkpoint_stays_whatever_the_rhythms(make_config, make_trainer):
+    trainer = make_trainer(make_config(max_steps=10, valid_every=4, checkpoint_every=5, keep=1))
+    trainer.train()
+    best = trainer.progress.best_step
+    resumed = make_trainer(make_config(max_steps=10, valid_every=4, checkpoint_every=5, keep=1), resume=True)
+    assert resumed.progress.best_step == best
+    assert best_checkpoint(resumed.folder.path, resumed.progress) in checkpoints(resumed.folder.path)
+
+
+def test_leaving_at_the_last_step_does_not_lose_the_last_validation(make_config, make_trainer, tmp_path):
+    unbroken = make_trainer(make_config(out=str(tmp_path / "unbroken")))
+    unbroken.train()
+    left = make_trainer(make_config(), leave_at=20)
+    assert not left.train()
+    resumed = make_trainer(make_config(), resume=True)
+    assert resumed.train()
+    assert_same(fingerprint(resumed), fingerprint(unbroken))
 
 
 def test_resuming_with_other_settings_is_refused_by_flag(make_config, make_trainer):

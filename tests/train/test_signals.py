@@ -29,9 +29,9 @@ def command(made_fasta, tmp_path):
     return make
 
 
-def start_and_wait_for(arguments, folder, step):
+def start_and_wait_for(arguments, folder, step, **options):
     """Start the command and return once it has done `step` steps."""
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
     metrics = folder / "metrics.jsonl"
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
@@ -104,6 +104,18 @@ def test_asked_to_leave_it_writes_a_checkpoint_and_leaves(command, tmp_path, num
     )  # fmt: skip
     assert resumed.returncode == 0, resumed.stderr
     assert final_state(folder)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "SIGINT"])
+def test_workers_do_not_see_what_a_terminal_or_a_cluster_sends_to_all(command, tmp_path, number, code):
+    folder = tmp_path / "run"
+    process = start_and_wait_for(command("run", "--workers", "2"), folder, 2, start_new_session=True)
+    os.killpg(process.pid, number)
+    shown, errors = process.communicate(timeout=60)
+    assert process.returncode == code, errors
+    assert "Traceback" not in errors
+    assert "--resume" in shown
+    assert json.loads((folder / "run.json").read_text())["status"] == "stopped"
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="this system has no SIGUSR1")

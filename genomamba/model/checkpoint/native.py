@@ -51,10 +51,13 @@ def read_config(folder: Path) -> tuple[ModelConfig, dict[str, Any]]:
     values = read_json(folder / CONFIG)
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise RunError(f'{folder / CONFIG}: not a genomamba config; it should say "format": "{FORMAT}"')
-    if values["format_version"] > FORMAT_VERSION:
-        version = values["format_version"]
-        raise RunError(f"{folder / CONFIG}: format version {version} is newer than {FORMAT_VERSION}; upgrade genomamba")
-    return ModelConfig.from_dict(values["model"]), values["training"]
+    version = values.get("format_version")
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise RunError(f"{folder / CONFIG}: format version {version}, but {FORMAT_VERSION} is read; upgrade genomamba")
+    try:
+        return ModelConfig.from_dict(values["model"]), values["training"]
+    except (KeyError, TypeError) as error:
+        raise RunError(f"{folder / CONFIG}: damaged ({error!r}); it should be as it was written") from error
 
 
 def load_model(folder: Path, device: torch.device | str = "cpu") -> LanguageModel:

@@ -1,0 +1,90 @@
+"""The end of a run: its best weights scored on what was held out, beside Markov models."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+from tqdm import tqdm
+
+from genomamba.files import atomic_file
+from genomamba.metrics import bits_per_base, perplexity
+from genomamba.model.checkpoint import load_model
+from genomamba.train.compare import markov_table
+from genomamba.train.evaluate import Scored, total
+from genomamba.train.log import BAR_FORMAT
+from genomamba.train.resume import best_checkpoint, checkpoints
+from genomamba.train.trainer import Trainer
+
+__all__ = ["AskedToLeaveError", "describe_evaluation", "score_held_out"]
+
+
+class AskedToLeaveError(Exception):
+    """A signal came while the finished run was being scored."""
+
+
+def score_held_out(trainer: Trainer) -> str:
+    """Score what is held out with the best weights, write model and evaluation.json, and return the table."""
+
+    def leave_if_asked() -> None:
+        if trainer.signals.leave:
+            raise AskedToLeaveError
+
+    plan, run = trainer.plan, trainer.folder.path
+    best = best_checkpoint(run, trainer.progress) or checkpoints(run)[-1]
+    for name in ("model.safetensors", "config.json"):
+        with atomic_file(run / name) as temporary:
+            shutil.copyfile(best / name, temporary)
+    model = load_model(run, plan.device)
+    evaluation: dict[str, Any] = {
+        "objective": plan.config.objective,
+        "strand": plan.config.strand,
+        "context": plan.context,
+        "checkpoint_step": int(best.name.removeprefix("step-")),
+        "splits": {},
+    }
+    for name, part in (("valid", plan.split.valid), ("test", plan.split.test)):
+        with tqdm(total=1.0, desc=f"scoring {name}", bar_format=BAR_FORMAT, disable=None) as bar:
+
+            def after_batch(share_done: float, bar: Any = bar) -> None:
+                leave_if_asked()
+                bar.update(share_done - bar.n)
+
+            scored = trainer.scorer(model, part, after_batch=after_batch)
+        if any(one.bases for one in scored.values()):
+            figures = {contig: _figures(one) for contig, one in scored.items() if one.bases}
+            evaluation["splits"][name] = _figures(total(scored)) | {"by_contig": figures}
+    evaluation["markov"] = markov_table(plan.genome, plan.split, before_stretch=leave_if_asked)
+    trainer.folder.write_json("evaluation.json", evaluation)
+    return describe_evaluation(evaluation)
+
+
+def _figures(scored: Scored) -> dict[str, float]:
+    return {
+        "bases": scored.bases,
+        "bits_per_base": bits_per_base(scored.nats, scored.bases),
+        "perplexity": perplexity(scored.nats, scored.bases),
+    }
+
+
+def describe_evaluation(evaluation: dict[str, Any]) -> str:
+    """The held-out figures as a small table."""
+    splits = [(name, evaluation["splits"][name]) for name in ("valid", "test") if name in evaluation["splits"]]
+    if not splits:
+        return "nothing is held out, so there is no figure"
+    if evaluation["objective"] == "masked":
+        return "\n".join(
+            f"{name}: {split['bits_per_base']:.4f} bits per masked base, over {split['bases']:,} masked bases; "
+            "both sides are read, so no next-base figure compares with it"
+            for name, split in splits
+        )
+    best = evaluation["markov"]["best_order"]
+    orders = {row["order"]: row for row in evaluation["markov"]["orders"]}
+    header = f"bits per base {'bases':>14} {'genomamba':>11} {f'Markov order {best}':>17} {'order 0':>9}"
+    lines = [f"{header} {'perplexity':>12}"]
+    lines += [
+        f"{name:<13} {split['bases']:>14,} {split['bits_per_base']:>11.4f} {orders[best][name]:>17.4f} "
+        f"{orders[0][name]:>9.4f} {split['perplexity']:>12.4f}"
+        for name, split in splits
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,210 @@
+"""Steps, validations and checkpoints of one run."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import torch
+from torch import nn
+
+from genomamba.data.stream import make_loader
+from genomamba.errors import RunError
+from genomamba.metrics import bits_per_base, perplexity
+from genomamba.train.evaluate import Scorer, total
+from genomamba.train.log import MetricsLog, ProgressBar
+from genomamba.train.objective import Batch, make_collate
+from genomamba.train.optimizer import make_optimizer
+from genomamba.train.plan import Cost, Plan
+from genomamba.train.resume import (
+    Progress,
+    checkpoints,
+    keep_last,
+    load_checkpoint,
+    save_checkpoint,
+    save_progress,
+    set_aside,
+)
+from genomamba.train.run_folder import RunFolder
+from genomamba.train.schedule import learning_rate
+from genomamba.train.signals import Signals
+from genomamba.train.step import backward
+
+__all__ = ["Trainer"]
+
+METRICS_ROWS = 4_000
+
+
+class Trainer:
+    """Trains the model of a plan and writes metrics and checkpoints into a run folder.
+
+    Parameters
+    ----------
+    plan : Plan
+        The run.
+    folder : RunFolder
+        Where it is written; where it holds checkpoints, the newest is gone on from.
+    cost : Cost
+        What a step takes, to space validations and rows of metrics.
+    signals : Signals
+        Asked after every step.
+    """
+
+    def __init__(self, plan: Plan, folder: RunFolder, cost: Cost, signals: Signals) -> None:
+        self.plan, self.folder, self.signals = plan, folder, signals
+        config = plan.config
+        self.optimizer = make_optimizer(plan.model, config.weight_decay)
+        self.collate = make_collate(config.objective, config.alphabet, config.seed)
+        self.scorer = _make_scorer(plan)
+        self.progress = Progress()
+        if found := checkpoints(folder.path):
+            self.progress = load_checkpoint(found[-1], plan.model, self.optimizer)
+        self.metrics = MetricsLog(folder.path, self.progress.step)
+        steps = plan.expected_steps(cost)
+        self.valid_every = plan.valid_every(cost)
+        self.checkpoint_every = config.checkpoint_every or self.valid_every
+        self.row_every = max(1, steps // METRICS_ROWS)
+        self.valid_bits = self.progress.best_bits
+        self._saved_step = self.progress.step if found else -1
+        self._session_start = time.monotonic() - self.progress.elapsed_s
+
+    @property
+    def share_done(self) -> float:
+        """Share of the run that is done, 0 to 1."""
+        progress = self.progress
+        return self.plan.limits.progress(
+            steps=progress.step, tokens=progress.consumed_samples * self.plan.context, elapsed_s=progress.elapsed_s
+        )
+
+    def train(self) -> bool:
+        """Train until a limit is reached, then return True; False where a signal asked to leave."""
+        plan, progress = self.plan, self.progress
+        assert plan.config.workers is not None
+        batches = make_loader(
+            plan.stream,
+            first=progress.consumed_samples,
+            batch_size=plan.samples_per_step,
+            collate=self.collate,
+            workers=plan.config.workers,
+        )
+        last_row = time.monotonic()
+        with ProgressBar(self.share_done) as bar:
+            while self.share_done < 1:
+                loss, norm, rate = self._step(next(batches))
+                if progress.step % self.row_every == 0:
+                    elapsed, last_row = time.monotonic() - last_row, time.monotonic()
+                    speed = self.row_every * plan.tokens_per_step / elapsed
+                    self._write_row("train", loss, learning_rate=rate, gradient_norm=norm, bases_per_s=speed)
+                    bar.update(
+                        self.share_done, bases_per_s=speed, bits=bits_per_base(loss, 1), valid_bits=self.valid_bits
+                    )
+                self._after_step()
+                if self.signals.leave:
+                    self.checkpoint()
+                    return False
+            if progress.validated_step != progress.step:
+                self.validate()
+            self.checkpoint()
+        return True
+
+    def validate(self) -> None:
+        """Score the validation part, and remember the step where it is the best so far."""
+        plan = self.plan
+        self.progress.validated_step = self.progress.step
+        if not plan.split.valid:
+            return
+        scored = total(self.scorer(plan.model, plan.split.valid, max_bases=plan.config.valid_bases))
+        if not scored.bases:
+            return
+        loss = scored.nats / scored.bases
+        if not math.isfinite(loss):
+            raise RunError(f"step {self.progress.step}: validation loss {loss}; {self._advice()}")
+        self.valid_bits = bits_per_base(scored.nats, scored.bases)
+        self._tick()
+        self._write_row("valid", loss)
+        if self.progress.best_bits is None or self.valid_bits < self.progress.best_bits:
+            self.progress.best_bits, self.progress.best_step = self.valid_bits, self.progress.step
+            self.checkpoint()
+
+    def checkpoint(self) -> None:
+        """Write a checkpoint of the present step, and remove those that are no longer kept."""
+        self._tick()
+        run = self.folder.path
+        if self._saved_step == self.progress.step:
+            save_progress(run, self.progress)
+        else:
+            save_checkpoint(run, self.plan.model, self.optimizer, self.progress, self.plan.training_facts())
+            self._saved_step = self.progress.step
+        keep_last(run, self.plan.config.keep, self.progress)
+
+    def _step(self, batch: Batch) -> tuple[float, float, float]:
+        plan, config, progress = self.plan, self.plan.config, self.progress
+        ahead = plan.limits.progress(
+            steps=progress.step + 1,
+            tokens=(progress.consumed_samples + plan.samples_per_step) * plan.context,
+            elapsed_s=progress.elapsed_s,
+        )
+        rate = learning_rate(ahead, peak=config.learning_rate, warmup=config.warmup)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        assert config.batch_size is not None
+        loss = float(backward(plan.model, batch.to(plan.device), config.batch_size, plan.precision))
+        norm = float(nn.utils.clip_grad_norm_(plan.model.parameters(), config.clip))
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise RunError(self._not_finite(loss, norm, batch))
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        progress.step += 1
+        progress.consumed_samples += plan.samples_per_step
+        progress.bases += int(torch.count_nonzero(batch.weights))
+        self._tick()
+        return loss, norm, rate
+
+    def _after_step(self) -> None:
+        step = self.progress.step
+        if step % self.valid_every == 0:
+            self.validate()
+        if step % self.checkpoint_every == 0 or self.signals.take_checkpoint():
+            self.checkpoint()
+
+    def _not_finite(self, loss: float, norm: float, batch: Batch) -> str:
+        last = batch.first + self.plan.samples_per_step - 1
+        places = {str(self.plan.stream[i].interval) for i in range(batch.first, last + 1)}
+        return (
+            f"step {self.progress.step + 1}: loss {loss}, gradient norm {norm} on samples {batch.first} to {last} "
+            f"({', '.join(sorted(places)[:4])}{', ...' if len(places) > 4 else ''}); {self._advice()}"
+        )
+
+    def _advice(self) -> str:
+        """Say from where to go on. The weights of the present step have just been shown to be bad."""
+        set_aside(self.folder.path, self.progress.step)
+        good = checkpoints(self.folder.path)
+        from_where = f"last good checkpoint: {good[-1]}" if good else "there is no good checkpoint"
+        return f"{from_where}; start again with a lower --learning-rate"
+
+    def _tick(self) -> None:
+        self.progress.elapsed_s = time.monotonic() - self._session_start
+
+    def _write_row(self, kind: str, loss: float, **values: float) -> None:
+        self.metrics.write(
+            kind=kind,
+            step=self.progress.step,
+            bases=self.progress.bases,
+            time_s=round(self.progress.elapsed_s, 3),
+            loss=loss,
+            bits_per_base=bits_per_base(loss, 1),
+            perplexity=perplexity(loss, 1),
+            **values,
+        )
+
+
+def _make_scorer(plan: Plan) -> Scorer:
+    """Return the scorer of held-out bases for a plan."""
+    assert plan.config.batch_size is not None
+    return Scorer(
+        genome=plan.genome,
+        objective=plan.config.objective,
+        context=plan.context,
+        batch_size=plan.config.batch_size,
+        seed=plan.config.seed,
+    )

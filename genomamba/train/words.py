@@ -1,0 +1,82 @@
+"""The plan in words: what people read before a run starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from genomamba.coordinates import Interval
+from genomamba.model import count_parameters
+from genomamba.train.plan import Cost, Plan
+
+__all__ = ["describe_cost", "describe_plan"]
+
+
+def describe_plan(plan: Plan) -> str:
+    """All that is settled before anything runs, a line a subject."""
+    config, model = plan.config, plan.model.config
+    files = ", ".join(sorted({contig.path.name for contig in plan.genome.contigs}))
+    limits = (("steps", config.max_steps), ("tokens", config.max_tokens), ("minutes", config.max_minutes))
+    strands = "both strands at once" if model.equivariant else f"strand {config.strand}"
+    return _table({
+        "genome": f"{files}: {_contigs(plan.genome.contigs)}",
+        "left out": _contigs(plan.genome.excluded),
+        "train": _intervals(plan.split.train),
+        "validate": _intervals(plan.split.valid),
+        "test": _intervals(plan.split.test),
+        "windows": f"strand {plan.stream.strand}, at most {config.max_n:.0%} N, soft-masked bases weigh "
+        f"{config.softmask_weight:g}, seed {config.seed}",
+        "model": f"{config.preset or 'as --init'}: {model.direction}, {_count(model.num_layers, 'layer')}, "
+        f"d_model {model.d_model}, d_state {model.d_state}, {count_parameters(plan.model):,} parameters",
+        "objective": f"{config.objective}, {strands}, {plan.context:,} bases of context",
+        "optimiser": f"AdamW, learning rate {config.learning_rate:g}, decay {config.weight_decay:g}, "
+        f"warm-up {config.warmup:.0%}, clip {config.clip:g}, {_count(plan.samples_per_step, 'window')} a step",
+        "stops at": ", ".join(f"--max-{name} {value:,}" for name, value in limits if value is not None),
+        "device": f"{plan.device}, {_count(plan.threads, 'thread')}, {config.precision}",
+        "run folder": str(config.out),
+    })  # fmt: skip
+
+
+def describe_cost(plan: Plan, cost: Cost) -> str:
+    """What the run will take, from the cost of one step."""
+    steps = plan.expected_steps(cost)
+    tokens = steps * plan.tokens_per_step
+    passes = tokens / sum(map(len, plan.split.train))
+    return _table({
+        "training": f"about {_count(steps, 'step')}: {tokens:,} bases, {passes:.1f} passes over the training part",
+        "checks": f"validation every {_count(plan.valid_every(cost), 'step')}, keeps {plan.config.keep} checkpoints "
+        "and the best",
+        "memory": f"{cost.memory_mib:,.0f} MiB, measured over one step",
+        "time": f"about {_duration(steps * cost.step_s)}, {plan.tokens_per_step / cost.step_s:,.0f} bases/s measured, "
+        "validation not counted",
+    })  # fmt: skip
+
+
+def _table(rows: Mapping[str, str]) -> str:
+    return "\n".join(f"{name:>11}  {text}" for name, text in rows.items() if text)
+
+
+def _count(number: int, thing: str) -> str:
+    plural = "es" if thing.endswith("ch") else "s"
+    return f"{number:,} {thing}{'' if number == 1 else plural}"
+
+
+def _contigs(contigs: tuple[Any, ...]) -> str:
+    if not contigs:
+        return ""
+    names = ", ".join(contig.name for contig in contigs[:4])
+    more = f" and {len(contigs) - 4} more" if len(contigs) > 4 else ""
+    return f"{_count(len(contigs), 'contig')} ({names}{more}), {sum(contig.length for contig in contigs):,} bases"
+
+
+def _intervals(intervals: tuple[Interval, ...]) -> str:
+    if not intervals:
+        return "nothing"
+    contigs = list(dict.fromkeys(interval.contig for interval in intervals))
+    names = ", ".join(contigs[:4]) + (f" and {len(contigs) - 4} more" if len(contigs) > 4 else "")
+    return f"{sum(map(len, intervals)):,} bases in {_count(len(intervals), 'stretch')} of {names}"
+
+
+def _duration(seconds: float) -> str:
+    minutes = seconds / 60
+    return f"{seconds:.0f} s" if minutes < 2 else f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
