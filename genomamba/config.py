@@ -238,6 +238,8 @@ class PretrainConfig:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ConfigError(f"--{name.replace('_', '-')} is {value}; it must be above 0")
+        if (self.valid_share or 0) + (self.test_share or 0) >= 1:
+            raise ConfigError("--valid-share and --test-share hold out everything; they must add up to less than 1")
         if self.resume and self.force:
             raise ConfigError("--resume goes on with a run and --force replaces it; give one of the two")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from genomamba.cli.parsing import Parser
 from genomamba.config import PretrainConfig
+from genomamba.errors import RunError
 from genomamba.settings import settings_of, to_yaml
 
 __all__ = ["parser", "run"]
@@ -63,6 +64,11 @@ def run(argv: Sequence[str]) -> int:
 def _go_on_with_saved_config(namespace: argparse.Namespace) -> None:
     """Where `--resume --out RUN` names a run and no file is given, RUN/config.yaml stands below all other sources."""
     given = vars(namespace)
+    if given.get("resume") != "true" or "config" in given:
+        return
     saved = Path(given.get("out", "")) / "config.yaml"
-    if given.get("resume") == "true" and "out" in given and "config" not in given and saved.is_file():
+    if "out" in given and saved.is_file():
         namespace.saved = str(saved)
+    elif "fasta" not in given:
+        where = given.get("out", "--resume")
+        raise RunError(f"{where}: no run here to go on with; name one by --out, or give --fasta to start it")

@@ -12,7 +12,7 @@ from genomamba.metrics import bits_per_base, perplexity
 from genomamba.model.checkpoint import load_model
 from genomamba.train.compare import markov_table
 from genomamba.train.evaluate import Scored, total
-from genomamba.train.log import BAR_FORMAT
+from genomamba.train.log import BAR_FORMAT, tell
 from genomamba.train.resume import best_checkpoint, checkpoints
 from genomamba.train.trainer import Trainer
 
@@ -38,12 +38,14 @@ def score_held_out(trainer: Trainer) -> str:
     model = load_model(run, plan.device)
     evaluation: dict[str, Any] = {
         "objective": plan.config.objective,
+        "alphabet": plan.config.alphabet,
         "strand": plan.config.strand,
         "context": plan.context,
         "checkpoint_step": int(best.name.removeprefix("step-")),
         "splits": {},
     }
     for name, part in (("valid", plan.split.valid), ("test", plan.split.test)):
+        tell(f"scoring {sum(map(len, part)):,} {name} bases with the weights of {best.name}")
         with tqdm(total=1.0, desc=f"scoring {name}", bar_format=BAR_FORMAT, disable=None) as bar:
 
             def after_batch(share_done: float, bar: Any = bar) -> None:
@@ -54,7 +56,9 @@ def score_held_out(trainer: Trainer) -> str:
         if any(one.bases for one in scored.values()):
             figures = {contig: _figures(one) for contig, one in scored.items() if one.bases}
             evaluation["splits"][name] = _figures(total(scored)) | {"by_contig": figures}
-    evaluation["markov"] = markov_table(plan.genome, plan.split, before_stretch=leave_if_asked)
+    if plan.config.objective == "next_token":
+        tell("fitting Markov models on the training part")
+        evaluation["markov"] = markov_table(plan.genome, plan.split, before_stretch=leave_if_asked)
     trainer.folder.write_json("evaluation.json", evaluation)
     return describe_evaluation(evaluation)
 
@@ -72,15 +76,16 @@ def describe_evaluation(evaluation: dict[str, Any]) -> str:
     splits = [(name, evaluation["splits"][name]) for name in ("valid", "test") if name in evaluation["splits"]]
     if not splits:
         return "nothing is held out, so there is no figure"
+    unit = "byte" if evaluation["alphabet"] == "bytes" else "base"
     if evaluation["objective"] == "masked":
         return "\n".join(
-            f"{name}: {split['bits_per_base']:.4f} bits per masked base, over {split['bases']:,} masked bases; "
-            "both sides are read, so no next-base figure compares with it"
+            f"{name}: {split['bits_per_base']:.4f} bits per masked {unit}, over {split['bases']:,} masked {unit}s; "
+            f"both sides are read, so no next-{unit} figure compares with it"
             for name, split in splits
         )
     best = evaluation["markov"]["best_order"]
     orders = {row["order"]: row for row in evaluation["markov"]["orders"]}
-    header = f"bits per base {'bases':>14} {'genomamba':>11} {f'Markov order {best}':>17} {'order 0':>9}"
+    header = f"bits per {unit} {unit + 's':>14} {'genomamba':>11} {f'Markov order {best}':>17} {'order 0':>9}"
     lines = [f"{header} {'perplexity':>12}"]
     lines += [
         f"{name:<13} {split['bases']:>14,} {split['bits_per_base']:>11.4f} {orders[best][name]:>17.4f} "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
+import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,7 +15,7 @@ from tqdm import tqdm
 from genomamba.errors import RunError
 from genomamba.files import atomic_file
 
-__all__ = ["BAR_FORMAT", "COLUMNS", "MetricsLog", "ProgressBar"]
+__all__ = ["BAR_FORMAT", "COLUMNS", "MetricsLog", "ProgressBar", "tell"]
 
 COLUMNS = (
     "kind", "step", "bases", "time_s", "loss", "bits_per_base", "perplexity", "learning_rate", "gradient_norm",
@@ -22,6 +24,15 @@ COLUMNS = (
 
 
 BAR_FORMAT = "{l_bar}{bar}| {elapsed} elapsed, {remaining} left{postfix}"
+
+
+_log = logging.getLogger("genomamba")
+
+
+def tell(message: str) -> None:
+    """Log a line of progress where no bar is drawn, such as in the log file of a cluster's job."""
+    if not sys.stderr.isatty():
+        _log.info(message)
 
 
 class MetricsLog:

@@ -95,6 +95,10 @@ class _Session:
             "dataset.json", dataset_card(plan.genome, plan.split, plan.genome.alphabet, plan.context)
         )
         self._trainer = Trainer(plan, self.folder, self.cost, self.signals)
+        if step := self._trainer.progress.step:
+            share = self._trainer.share_done
+            todo = "trained to its limit; scoring" if share >= 1 else f"{share:.0%} done; going on"
+            emit(f"{path}: at step {step:,}, {todo}")
         if not self._trainer.train():
             self.status = "stopped"
             emit(f"stopped at step {self._trainer.progress.step:,}; --resume --out {path} goes on from there")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
+import os
 import re
 import resource
 import sys
@@ -28,6 +30,8 @@ from genomamba.train.resume import checkpoints
 from genomamba.train.schedule import Limits
 
 __all__ = ["Cost", "Plan", "make_plan", "run_path"]
+
+_log = logging.getLogger("genomamba")
 
 DEFAULT_PASSES, DEFAULT_TOKENS_PER_PARAMETER = 10, 100
 DEFAULT_SHARE, MOST_HELD_OUT = 0.05, 10_000_000
@@ -55,11 +59,14 @@ class Cost:
     ----------
     step_s : float
         Seconds of one step, accumulation included.
+    forward_s : float
+        Seconds of one batch forward in float32, as in validation.
     memory_mib : float
         Largest resident memory of the process so far, in MiB.
     """
 
     step_s: float
+    forward_s: float
     memory_mib: float
 
 
@@ -137,10 +144,14 @@ class Plan:
             backward(self.model, collate(samples).to(self.device), self.config.batch_size, self.precision)
             step_s = (time.perf_counter() - start) * self.config.accumulate
             self.model.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            start = time.perf_counter()
+            self.model(collate(samples).inputs.to(self.device))
+            forward_s = time.perf_counter() - start
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         # Linux counts in KiB, macOS in bytes. AdamW's two moments come with the first real step.
         peak_mib = peak / 2**20 if sys.platform == "darwin" else peak / 2**10
-        return Cost(step_s, peak_mib + 8 * count_parameters(self.model) / 2**20)
+        return Cost(step_s, forward_s, peak_mib + 8 * count_parameters(self.model) / 2**20)
 
 
 def make_plan(config: PretrainConfig) -> Plan:
@@ -172,6 +183,10 @@ def make_plan(config: PretrainConfig) -> Plan:
         max_n=config.max_n,
         softmask_weight=config.softmask_weight,
     )
+    longest = max(map(len, split.train))
+    if config.context > longest:
+        _log.warning("--context %s is longer than any training stretch; windows are padded from %s bases on",
+                     f"{config.context:,}", f"{longest:,}")  # fmt: skip
     torch.manual_seed(config.seed)
     model = LanguageModel(model_config) if given is None else given
     config = _resolve_limits(config, model, split)
@@ -225,6 +240,11 @@ def _resolve(config: PretrainConfig, device: torch.device) -> PretrainConfig:
     context = config.context or defaults.context
     return dataclasses.replace(
         config,
+        valid_bed=_absolute(config.valid_bed),
+        test_bed=_absolute(config.test_bed),
+        chrom_map=_absolute(config.chrom_map),
+        init=_absolute(config.init),
+        fasta=tuple(map(os.path.abspath, config.fasta)),
         direction=direction,
         strand=strand,
         preset=config.preset or (None if config.init else defaults.preset),
@@ -250,6 +270,11 @@ def _model_config(config: PretrainConfig) -> ModelConfig:
         equivariant=config.strand == "equivariant",
         **shape,
     )
+
+
+def _absolute(path: str | None) -> str | None:
+    """Make a path one that holds when the run goes on from another folder."""
+    return None if path is None else os.path.abspath(path)
 
 
 def _open_data(config: PretrainConfig) -> tuple[Genome, Split]:

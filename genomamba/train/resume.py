@@ -41,7 +41,7 @@ class Progress:
     consumed_samples : int
         Samples done; the next step begins with the sample of this id.
     bases : int
-        Training bases done (tokens with any weight in the loss).
+        Training bases read; N and padding are not counted.
     elapsed_s : float
         Training time, over all its sessions.
     validated_step : int or None

@@ -85,7 +85,10 @@ class RunFolder:
             known = {one["sha256"] for one in before["inputs"]}
             for one in inputs:
                 if one["sha256"] not in known:
-                    raise RunError(f"{one['path']}: is not what {self.path} was started on; it cannot go on so")
+                    raise RunError(
+                        f"{one['path']}: its content is not what {self.path} was started on; "
+                        "bring that back, or start anew with --force or another --out"
+                    )
             sessions = [*before["sessions"], session]
         values = {**environment_facts(), **sessions[0], "finished": None, "status": "running", "sessions": sessions}
         write_json(self.path / "run.json", values | {"inputs": inputs} | facts)
@@ -104,7 +107,11 @@ class RunFolder:
             for name, setting in settings_of(PretrainConfig).items():
                 old, new = getattr(before, name), getattr(config, name)
                 if name not in MAY_CHANGE and old != new:
-                    raise RunError(f"{path}: was started with {setting.flag} {old}, not {new}; it cannot go on so")
+                    was, now_is = ("its default" if value in (None, ()) else value for value in (old, new))
+                    raise RunError(
+                        f"{path}: the run was started with {setting.flag} {was}, now it is {now_is}; "
+                        "leave it as it was, or start anew with --force or another --out"
+                    )
         with atomic_file(path) as temporary:
             temporary.write_text(to_yaml(config))
 

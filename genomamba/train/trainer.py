@@ -12,7 +12,7 @@ from genomamba.data.stream import make_loader
 from genomamba.errors import RunError
 from genomamba.metrics import bits_per_base, perplexity
 from genomamba.train.evaluate import Scorer, total
-from genomamba.train.log import MetricsLog, ProgressBar
+from genomamba.train.log import MetricsLog, ProgressBar, tell
 from genomamba.train.objective import Batch, make_collate
 from genomamba.train.optimizer import make_optimizer
 from genomamba.train.plan import Cost, Plan
@@ -122,6 +122,10 @@ class Trainer:
         self.valid_bits = bits_per_base(scored.nats, scored.bases)
         self._tick()
         self._write_row("valid", loss)
+        tell(
+            f"step {self.progress.step:,}, {self.share_done:.0%} done after {self.progress.elapsed_s:,.0f} s: "
+            f"{self.valid_bits:.4f} bits per held-out base"
+        )
         if self.progress.best_bits is None or self.valid_bits < self.progress.best_bits:
             self.progress.best_bits, self.progress.best_step = self.valid_bits, self.progress.step
             self.checkpoint()
@@ -156,7 +160,7 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         progress.step += 1
         progress.consumed_samples += plan.samples_per_step
-        progress.bases += int(torch.count_nonzero(batch.weights))
+        progress.bases += int(torch.count_nonzero(batch.targets != plan.genome.alphabet.unknown))
         self._tick()
         return loss, norm, rate
 

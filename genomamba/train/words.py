@@ -41,14 +41,21 @@ def describe_cost(plan: Plan, cost: Cost) -> str:
     """What the run will take, from the cost of one step."""
     steps = plan.expected_steps(cost)
     tokens = steps * plan.tokens_per_step
-    passes = tokens / sum(map(len, plan.split.train))
+    passes = steps * plan.samples_per_step / plan.stream.windows_per_epoch
+    valid, test = (sum(map(len, part)) for part in (plan.split.valid, plan.split.test))
+    # Windows of a causal model overlap by half.
+    overlap = 2 if plan.config.objective == "next_token" else 1
+    validations = steps / plan.valid_every(cost) * min(valid, plan.config.valid_bases)
+    scoring_s = (
+        overlap * (validations + valid + test) * cost.forward_s / (plan.tokens_per_step / plan.config.accumulate)
+    )
     return _table({
         "training": f"about {_count(steps, 'step')}: {tokens:,} bases, {passes:.1f} passes over the training part",
         "checks": f"validation every {_count(plan.valid_every(cost), 'step')}, keeps {plan.config.keep} checkpoints "
         "and the best",
         "memory": f"{cost.memory_mib:,.0f} MiB, measured over one step",
-        "time": f"about {_duration(steps * cost.step_s)}, {plan.tokens_per_step / cost.step_s:,.0f} bases/s measured, "
-        "validation not counted",
+        "time": f"about {_duration(steps * cost.step_s)} of training at {plan.tokens_per_step / cost.step_s:,.0f} "
+        f"bases/s as measured, {_duration(scoring_s)} of validation and scoring",
     })  # fmt: skip
 
 

@@ -18,6 +18,8 @@ rule pretrain:
     resources:
         mem_mb=8_000,
         runtime=config["runtime"],
+        # A first attempt starts anew, since the options may have changed; a retry goes on where the last one ended.
+        start=lambda wildcards, attempt: "--force" if attempt == 1 else "--resume",
     params:
         fasta=lambda wildcards, input: ["--fasta", *input.fasta] if input.fasta else [],
         alphabet=lambda wildcards: GENOMES[wildcards.genome]["alphabet"],
@@ -25,4 +27,4 @@ rule pretrain:
         run=subpath(output.model, parent=True),
     shell:
         "genomamba pretrain {params.fasta:q} --alphabet {params.alphabet:q} {params.options}"
-        " --cache-dir {input.cache:q} --threads {threads} --out {params.run:q} --resume > {log:q} 2>&1"
+        " --cache-dir {input.cache:q} --threads {threads} --out {params.run:q} {resources.start} > {log:q} 2>&1"

@@ -50,7 +50,7 @@ def make_trainer():
         folder.start(command="made", inputs=plan.genome.inputs)
         folder.write_config(plan.config)
         signals = SimpleNamespace(leave=None, take_checkpoint=lambda: False)
-        trainer = Trainer(plan, folder, Cost(0.01, 100.0), signals)
+        trainer = Trainer(plan, folder, Cost(0.01, 0.01, 100.0), signals)
         if leave_at is not None:
             after = trainer._after_step
 

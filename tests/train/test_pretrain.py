@@ -187,7 +187,7 @@ def test_a_run_does_not_go_on_with_another_genome(make_config, made_fasta, tmp_p
     fasta.write_text(made_fasta.read_text())
     run(make_config(fasta=(str(fasta),), max_steps=2))
     fasta.write_text(made_fasta.read_text().replace("ACG", "GCA"))
-    with pytest.raises(RunError, match=r"copy\.fa: is not what .* was started on"):
+    with pytest.raises(RunError, match=r"copy\.fa: its content is not what .* was started on"):
         run(make_config(fasta=(str(fasta),), max_steps=4, resume=True))
 
 

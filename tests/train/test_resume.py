@@ -105,7 +105,7 @@ def test_leaving_at_the_last_step_does_not_lose_the_last_validation(make_config,
 
 def test_resuming_with_other_settings_is_refused_by_flag(make_config, make_trainer):
     make_trainer(make_config(), leave_at=3).train()
-    with pytest.raises(RunError, match=r"--learning-rate 0\.01, not 0\.02"):
+    with pytest.raises(RunError, match=r"--learning-rate 0\.01, now it is 0\.02"):
         make_trainer(make_config(learning_rate=0.02), resume=True)
 
 
