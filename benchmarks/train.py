@@ -17,7 +17,7 @@ from torch import nn
 
 from genomamba.config import PRESETS, ModelConfig
 from genomamba.model import LanguageModel
-from genomamba.model.threads import set_threads
+from genomamba.model.process import keep_freed_memory, set_threads
 
 
 def main() -> None:
@@ -27,6 +27,7 @@ def main() -> None:
     arguments.add_argument("--million", action="store_true", help="forward of 1,048,576 tokens through tiny")
     options = arguments.parse_args()
     set_threads(options.threads)
+    keep_freed_memory()
     ours = causal_model("small")
     for length in (512, 4_096):
         speed = step_speed(ours, length, options.repeats)

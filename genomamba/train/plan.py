@@ -24,7 +24,7 @@ from genomamba.data.windows import Split, make_split
 from genomamba.errors import ConfigError
 from genomamba.model import LanguageModel, count_parameters
 from genomamba.model.checkpoint import load_model
-from genomamba.model.threads import set_threads
+from genomamba.model.process import keep_freed_memory, set_threads
 from genomamba.train.device import choose_device, choose_precision
 from genomamba.train.resume import checkpoints
 from genomamba.train.schedule import Limits
@@ -168,6 +168,7 @@ def make_plan(config: PretrainConfig) -> Plan:
     """
     device = choose_device(config.device)
     threads = set_threads(config.threads)
+    keep_freed_memory()
     given = _given_weights(config)
     config = _resolve(config, device)
     model_config = given.config if given is not None else _model_config(config)
