@@ -44,6 +44,8 @@ layers: .venv/installed-dev ## who may import whom
 wheel-check: .venv/installed-dev ## build, install away from the checkout, train a few steps there
 	.ci/wheel-check
 
+bench: export GOMP_SPINCOUNT = 10000
+bench: export THP_MEM_ALLOC_ENABLE = 1
 bench: .venv/installed-dev ## figures, appended to benchmarks/results; with FASTA=chr20.fa.gz those of reading, too
 	.venv/bin/python benchmarks/scan.py
 	.venv/bin/python benchmarks/train.py

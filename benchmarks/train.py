@@ -61,10 +61,10 @@ def causal_model(preset: str) -> LanguageModel:
 
 def mambapy_model() -> nn.Module:
     """The same shape in mambapy (parallel scan)."""
-    from mambapy.lm import LM
-    from mambapy.mamba import MambaConfig
+    from mambapy.mamba import Mamba, MambaConfig, RMSNorm
 
-    return LM(MambaConfig(d_model=128, n_layers=4, d_state=16, expand_factor=2, d_conv=4), vocab_size=16)
+    layers = Mamba(MambaConfig(d_model=128, n_layers=4, d_state=16, expand_factor=2, d_conv=4))
+    return nn.Sequential(nn.Embedding(16, 128), layers, RMSNorm(128), nn.Linear(128, 16, bias=False))
 
 
 def transformers_model() -> nn.Module:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-# As the command line has it, and read when torch is imported: threads that wait sleep, so that tests need not be alone.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# As the command line has it, and read when torch is imported: threads that wait soon sleep, so tests need not be alone.
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -34,8 +34,8 @@ def set_threads(count: int | None) -> int:
 def keep_freed_memory() -> None:
     """Have the C library keep freed memory for the next tensor instead of handing it back to the system.
 
-    A training step frees and takes the same large blocks again and again; handed back, each comes as pages that the system must
-    zero first, which made a step over 131,072 bases 1.6 times as slow. Does nothing where the C library is not glibc.
+    A training step frees and takes the same large blocks again and again; handed back, each comes as pages that the
+    system must zero first, which made a step over 131,072 bases 1.6 times as slow. Does nothing without glibc.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
