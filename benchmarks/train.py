@@ -7,7 +7,10 @@ Shapes: 16 tokens of vocabulary, d_state 16, float32. `--peers` needs `pip insta
 
 from __future__ import annotations
 
+import os
 import resource
+import subprocess
+import sys
 import time
 
 import torch
@@ -25,22 +28,31 @@ def main() -> None:
     arguments.add_argument("--peers", action="store_true", help="run mambapy and transformers too")
     arguments.add_argument("--long", action="store_true", help="cost per token at 131,072 against 4,096")
     arguments.add_argument("--million", action="store_true", help="forward of 1,048,576 tokens through tiny")
+    arguments.add_argument("--peer", nargs=2, metavar=("NAME", "LENGTH"), help="print a peer's tokens/s and stop")
+    arguments.add_argument("--tuned", action="store_true", help="with --peer: keep freed memory, as genomamba does")
     options = arguments.parse_args()
     set_threads(options.threads)
-    keep_freed_memory()
+    if options.peer is None or options.tuned:
+        keep_freed_memory()
+    if options.peer is not None:
+        name, length = options.peer
+        make = {"mambapy": mambapy_model, "transformers": transformers_model}[name]
+        print(step_speed(make(), int(length), 3))
+        return
     ours = causal_model("small")
     for length in (512, 4_096):
         speed = step_speed(ours, length, options.repeats)
         write("train", f"step-small-L{length}", who="genomamba", tokens_per_s=speed, threads=options.threads)
         if not options.peers:
             continue
-        peer, make = ("transformers", transformers_model) if length == 512 else ("mambapy", mambapy_model)
-        peer_speed = step_speed(make(), length, 1)
-        again = step_speed(ours, length, options.repeats)
-        write(
-            "train", f"step-small-L{length}", who=peer, tokens_per_s=peer_speed, threads=options.threads,
-            ratio_of_genomamba=max(speed, again) / peer_speed,
-        )  # fmt: skip
+        peer = "transformers" if length == 512 else "mambapy"
+        for setting in ("as installed", "tuned as ours"):
+            peer_speed = peer_step_speed(peer, length, options.threads, tuned=setting == "tuned as ours")
+            again = step_speed(ours, length, options.repeats)
+            write(
+                "train", f"step-small-L{length}", who=peer, setting=setting, tokens_per_s=peer_speed,
+                threads=options.threads, ratio_of_genomamba=max(speed, again) / peer_speed,
+            )  # fmt: skip
     if options.long:
         per_token = {}
         for length in (4_096, 131_072, 4_096):
@@ -51,6 +63,19 @@ def main() -> None:
               ratio_to_4096=ratio, threads=options.threads)  # fmt: skip
     if options.million:
         forward_of_a_million(options.threads)
+
+
+def peer_step_speed(name: str, length: int, threads: int, *, tuned: bool) -> float:
+    """Tokens a second of a peer in a process of its own: as its users run it, or with our settings of the process."""
+    command = [sys.executable, __file__, "--peer", name, str(length), "--threads", str(threads)]
+    environment = dict(os.environ)
+    if tuned:
+        command.append("--tuned")
+    else:
+        for variable in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "THP_MEM_ALLOC_ENABLE"):
+            environment.pop(variable, None)
+    answer = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return float(answer.stdout.splitlines()[-1])
 
 
 def causal_model(preset: str) -> LanguageModel:
