@@ -89,13 +89,26 @@ VALUES = [
     (["--fasta", "a_b.fa", "--fasta=c_d.fa"], "fasta", ("a_b.fa", "c_d.fa")),
     (["--valid", "IV,XII"], "valid", ("IV", "XII")),
     (["--valid", "IV", "XII", "--valid", "XVI,"], "valid", ("IV", "XII", "XVI")),
-    (["--resume"], "resume", True),
+    (["--resume", "--fasta", "a.fa"], "resume", True),
 ]
 
 
 @pytest.mark.parametrize(("arguments", "name", "value"), VALUES, ids=lambda part: str(part))
 def test_values(trained, arguments, name, value):
     assert getattr(trained(*arguments), name) == value
+
+
+@pytest.mark.parametrize("arguments", [[], ["--out", "absent"]], ids=["bare", "absent"])
+def test_resume_of_nothing_is_refused_in_place_of_training_the_example(arguments, capsys):
+    assert main(["pretrain", "--resume", *arguments]) == 1
+    assert "no run here to go on with" in capsys.readouterr().err
+
+
+def test_resume_takes_what_the_run_was_told_below_all_other_sources(trained, tmp_path, monkeypatch):
+    (tmp_path / "config.yaml").write_text("fasta: [a.fa]\nkeep: 3\nthreads: 1\nmax_steps: 5\n")
+    monkeypatch.setenv("GENOMAMBA_THREADS", "2")
+    got = trained("--resume", "--out", str(tmp_path), "--max-steps", "9")
+    assert (got.fasta, got.keep, got.threads, got.max_steps) == (("a.fa",), 3, 2, 9)
 
 
 def test_a_flag_can_unset_what_the_file_says(trained, yaml_file):

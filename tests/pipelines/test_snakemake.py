@@ -34,7 +34,7 @@ def shell_lines(shown):
 
 
 def test_every_command_has_its_rule():
-    assert {path.stem for path in (PIPELINES / "rules").glob("*.smk")} == set(COMMANDS)
+    assert {path.stem for path in (PIPELINES / "rules").glob("*.smk")} - {"common"} == set(COMMANDS)
 
 
 def test_the_example_plans_one_call_a_rule(tmp_path):
@@ -57,6 +57,29 @@ def test_genomes_of_ones_own_replace_the_example(tmp_path):
     assert index.startswith("genomamba index 'a b.fa' c.fa --alphabet bytes ")
     assert pretrain.startswith("genomamba pretrain --fasta 'a b.fa' c.fa --alphabet bytes --seed 3 ")
     assert report.startswith("genomamba report results/mine/run ")
+
+
+def test_an_entry_may_leave_out_all_but_its_name(tmp_path):
+    (tmp_path / "a.fa").write_text(">1\nACGT\n")
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"genomes": [{"name": "mine", "fasta": "a.fa"}]}))
+    shown = snakemake(tmp_path, "--dry-run", "--printshellcmds", "--cores", "2", "--configfile", "mine.yaml")
+    assert "genomamba pretrain --fasta a.fa --alphabet dna --cache-dir" in shell_lines(shown)[1]
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [({"nme": "mine"}, "'nme' is no key of a genome"), ({"fasta": "a.fa"}, "an entry has no name")],
+    ids=["unknown", "nameless"],
+)
+def test_a_wrong_entry_is_named_in_one_line(tmp_path, entry, message):
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"genomes": [entry]}))
+    done = run(
+        *("snakemake", "--snakefile", PIPELINES / "Snakefile", "--dry-run", "--configfile", "mine.yaml"),
+        folder=tmp_path,
+    )
+    assert done.returncode != 0
+    assert message in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_lint_finds_nothing(tmp_path):
