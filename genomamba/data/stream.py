@@ -14,13 +14,16 @@ replaces it is read once more.
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
+import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate, count
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.context import ForkServerContext
 from typing import Any, Final, Literal, TypeVar
 
@@ -202,6 +205,7 @@ def make_loader(
         num_workers=workers,
         collate_fn=_unchanged,
         multiprocessing_context=_forkserver() if workers else None,
+        worker_init_fn=_LeaveWith(os.getpid()),
         # A generator of its own, so that the loader draws nothing from the training's.
         generator=Generator(),
     )
@@ -227,11 +231,32 @@ def _signals_held_back() -> Iterator[None]:
     A terminal and a cluster signal all processes of a job. The main process answers, and closes the workers itself;
     they inherit its mask, and what comes meanwhile reaches the main process when the block ends.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    # Starting the tracker lifts the mask of the other two, which it ignores itself.
+    resource_tracker.ensure_running()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class _LeaveWith:
+    """Ends a worker soon after the main process was killed, which its parent, the fork server, outlives."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+
+    def __call__(self, worker: int) -> None:
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(1)
+            try:
+                os.kill(self._pid, 0)
+            except ProcessLookupError:
+                os._exit(1)
 
 
 class _Batches:

@@ -12,6 +12,7 @@ from genomamba.coordinates import Interval
 from genomamba.data.stream import Sample
 from genomamba.model import LanguageModel
 from genomamba.train.objective import Masked, NextToken, token_losses
+from genomamba.train.step import backward
 
 DNA = get_alphabet("dna")
 
@@ -89,6 +90,24 @@ def test_no_logit_of_a_next_token_moves_when_the_token_changes():
             moved = (model(after.inputs) - model(before.inputs)).abs().amax(-1)[0]
         assert (moved[: at + 1] == 0).all()
         assert at == 39 or (moved[at + 1 :] > 0).all()
+
+
+@pytest.mark.parametrize("batch_size", [1, 3], ids=["accumulated", "at-once"])
+def test_loss_and_gradient_are_those_of_the_mean_over_targets_by_weight(batch_size):
+    torch.manual_seed(0)
+    model = LanguageModel(ModelConfig(d_model=8, num_layers=1, d_state=4))
+    samples = [make_sample(text) for text in ("ACGTNNNN", "TTGACGTA", "NNNNNNNA")]
+    samples[1].weights[:4] = 0.25
+    batch = NextToken("dna")(samples)
+    loss = backward(model, batch, batch_size, torch.float32)
+    found = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+    model.zero_grad()
+    losses = token_losses(model(batch.inputs), batch.targets)
+    expected = (losses * batch.weights).sum() / (4 + 4 * 0.25 + 4 + 1)
+    expected.backward()
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(found[name], parameter.grad, rtol=1e-4, atol=1e-6, msg=name)
 
 
 def test_loss_is_in_nats():

@@ -6,6 +6,7 @@ import math
 
 import pytest
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
 
 from genomamba.errors import ConfigError, DataError, RunError
@@ -208,6 +209,20 @@ def test_nothing_held_out_is_said(make_config):
     assert evaluation["splits"] == {}
 
 
+def test_the_weights_that_validated_best_are_those_of_the_run(make_config, tmp_path, monkeypatch):
+    # Of the validations at 7, 14 and 20 the second is the best; the last figures are of the final scoring.
+    losses = iter([3.0, 1.0, 2.0, 1.0, 1.0])
+    monkeypatch.setattr(Scorer, "__call__", lambda *_, **__: {"one": Scored(next(losses), 1)})
+    _, _, evaluation = run(make_config(keep=3))
+    assert evaluation["checkpoint_step"] == 14
+    exported, best, last = (
+        safetensors.torch.load_file(tmp_path / "run" / place / "model.safetensors")
+        for place in (".", "checkpoints/step-00000014", "checkpoints/step-00000020")
+    )
+    assert torch.equal(exported["embedding.weight"], best["embedding.weight"])
+    assert not torch.equal(exported["embedding.weight"], last["embedding.weight"])
+
+
 def test_a_validation_that_is_not_finite_stops(make_config, monkeypatch):
     monkeypatch.setattr(Scorer, "__call__", lambda *_, **__: {"one": Scored(math.nan, 5)})
     with pytest.raises(RunError, match="step 7: validation loss nan; there is no good checkpoint"):
@@ -253,8 +268,6 @@ def test_init_and_force_on_one_folder_is_refused(make_config, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_step_samples_and_checkpoint(make_config, tmp_path, monkeypatch):
-    import torch
-
     honest = Trainer._step
 
     def step(self, batch):

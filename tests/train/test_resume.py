@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from genomamba.errors import RunError
+from genomamba.train.evaluate import Scored, Scorer
 from genomamba.train.resume import best_checkpoint, checkpoints
 
 
@@ -77,11 +78,14 @@ def test_accumulation_equals_one_large_batch(make_config, make_trainer, tmp_path
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
-def test_only_the_last_checkpoints_and_the_best_are_kept(make_config, make_trainer):
+def test_only_the_last_checkpoints_and_the_best_are_kept(make_config, make_trainer, monkeypatch):
+    worse_and_worse = iter(range(1, 100))
+    monkeypatch.setattr(Scorer, "__call__", lambda *_, **__: {"one": Scored(float(next(worse_and_worse)), 1)})
     trainer = make_trainer(make_config(checkpoint_every=2, keep=2))
     trainer.train()
     kept = {int(path.name.removeprefix("step-")) for path in checkpoints(trainer.folder.path)}
-    assert kept == {18, 20, trainer.progress.best_step}
+    assert trainer.progress.best_step == 7
+    assert kept == {7, 18, 20}
 
 
 def test_the_best_checkpoint_stays_whatever_the_rhythms(make_config, make_trainer):
@@ -101,6 +105,7 @@ def test_leaving_at_the_last_step_does_not_lose_the_last_validation(make_config,
     resumed = make_trainer(make_config(), resume=True)
     assert resumed.train()
     assert_same(fingerprint(resumed), fingerprint(unbroken))
+    assert [row[1] for row in fingerprint(unbroken)[1] if row[0] == "valid"] == [7, 14, 20]
 
 
 def test_resuming_with_other_settings_is_refused_by_flag(make_config, make_trainer):

@@ -1,11 +1,14 @@
 """Real signals to the real command: checkpoints stand whole, exit codes are the usual ones, nothing is lost."""
 
+import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import safetensors.torch
@@ -116,6 +119,25 @@ def test_workers_do_not_see_what_a_terminal_or_a_cluster_sends_to_all(command, t
     assert "Traceback" not in errors
     assert "--resume" in shown
     assert json.loads((folder / "run.json").read_text())["status"] == "stopped"
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system does not show the masks of processes")
+def test_processes_that_serve_the_run_take_none_of_its_signals_and_end_with_it(command, tmp_path):
+    process = start_and_wait_for(command("run", "--workers", "2"), tmp_path / "run", 2, start_new_session=True)
+    masks = {}
+    for status in Path("/proc").glob("[0-9]*/status"):
+        pid = int(status.parent.name)
+        with contextlib.suppress(OSError):
+            if os.getsid(pid) == process.pid and pid != process.pid:
+                kept_off = re.findall(r"Sig(?:Blk|Ign):\s*(\w+)", status.read_text())
+                masks[pid] = int(kept_off[0], 16) | int(kept_off[1], 16)
+    process.kill()
+    process.wait()
+    # Ends when the last process that holds the pipe does.
+    process.communicate(timeout=30)
+    assert len(masks) >= 3
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        assert all(mask >> (number - 1) & 1 for mask in masks.values()), number
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="this system has no SIGUSR1")
