@@ -66,7 +66,8 @@ def kill_and_resume(command, folder, steps):
     for i, step in enumerate(steps):
         process = start_and_wait_for(command(folder.name, *(["--resume"] if i else [])), folder, step)
         process.send_signal(signal.SIGKILL)
-        process.communicate()
+        process.wait()
+        process.communicate(timeout=30)
     finished = subprocess.run(command(folder.name, "--resume"), capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
 
