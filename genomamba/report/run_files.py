@@ -14,7 +14,7 @@ import yaml
 from genomamba.errors import RunError
 from genomamba.files import read_json
 
-__all__ = ["Curve", "RunFiles", "read_run"]
+__all__ = ["Curve", "RunFiles", "read_rows", "read_run"]
 
 Curve = dict[str, npt.NDArray[np.float64]]
 """Columns of the rows of one kind; NaN where a row has no value."""
@@ -76,7 +76,7 @@ def read_run(folder: Path) -> RunFiles:
         None if name in missing else _mapping(folder / name)
         for name in ("run.json", "config.yaml", "dataset.json", "evaluation.json")
     )
-    rows = [] if "metrics.jsonl" in missing else _read_rows(folder / "metrics.jsonl")
+    rows = [] if "metrics.jsonl" in missing else read_rows(folder / "metrics.jsonl")
     return RunFiles(
         folder=folder,
         facts=facts,
@@ -105,7 +105,7 @@ def _read_yaml(path: Path) -> Any:
         raise RunError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())})") from error
 
 
-def _read_rows(path: Path) -> list[dict[str, Any]]:
+def read_rows(path: Path) -> list[dict[str, Any]]:
     """Read JSON lines; the last one may be cut short, by a run that goes on or was killed."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from genomamba.errors import RunError
 from genomamba.files import atomic_file
+from genomamba.report.run_files import read_rows
 
 __all__ = ["BAR_FORMAT", "COLUMNS", "MetricsLog", "ProgressBar", "tell"]
 
@@ -48,7 +49,8 @@ class MetricsLog:
 
     def __init__(self, folder: Path, step: int) -> None:
         self._json, self._csv = folder / "metrics.jsonl", folder / "metrics.csv"
-        rows = [row for row in read_rows(self._json) if row["step"] <= step]
+        before = read_rows(self._json) if self._json.exists() else []
+        rows = [row for row in before if row["step"] <= step]
         with atomic_file(self._json) as temporary:
             temporary.write_text("".join(json.dumps(row) + "\n" for row in rows))
         with atomic_file(self._csv) as temporary, temporary.open("w", newline="") as file:
@@ -66,17 +68,6 @@ class MetricsLog:
                 csv.DictWriter(file, COLUMNS).writerow(row)
         except OSError as error:
             raise RunError(f"{self._json}: cannot be written ({error.strerror}); checkpoints are untouched") from error
-
-
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Read metrics.jsonl; a last line cut short by a kill is left out."""
-    rows = []
-    for line in path.read_text().splitlines() if path.exists() else []:
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-    return rows
 
 
 class ProgressBar:
