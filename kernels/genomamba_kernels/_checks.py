@@ -1,9 +1,13 @@
 """Shapes, dtypes and devices of the arguments: every message of the package is written here."""
 
+import importlib.util
+import os
+
 import torch
 from torch import Tensor
 
-BACKENDS = ("auto", "cpu", "reference")
+BACKENDS = ("auto", "cpu", "triton", "reference")
+HAS_TRITON = importlib.util.find_spec("triton") is not None
 FLOATING = (torch.float32, torch.bfloat16, torch.float64)
 LARGEST_STATE = 256
 
@@ -18,6 +22,7 @@ def check_scan(
     z: Tensor | None,
     delta_bias: Tensor | None,
     initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
 ) -> None:
     """Raise ValueError where the arguments of `selective_scan` disagree with each other."""
     where = "selective_scan"
@@ -36,12 +41,15 @@ def check_scan(
     _check_shape(where, "D", D, "d", sizes, "u")
     _check_shape(where, "z", z, "bld", sizes, "u")
     _check_shape(where, "delta_bias", delta_bias, "d", sizes, "u")
-    _check_shape(where, "initial_state", initial_state, "bdn", sizes, "u")
+    sequences = _check_packing(where, "u", sizes, cu_seqlens)
+    _check_shape(where, "initial_state", initial_state, sequences + "dn", sizes, "u")
     named = {"delta": delta, "A": A, "B": B, "C": C, "D": D, "z": z, "delta_bias": delta_bias}
     _check_kind(where, "u", u, named | {"initial_state": initial_state})
 
 
-def check_conv(x: Tensor, weight: Tensor, bias: Tensor | None, initial_state: Tensor | None) -> None:
+def check_conv(
+    x: Tensor, weight: Tensor, bias: Tensor | None, initial_state: Tensor | None, cu_seqlens: Tensor | None
+) -> None:
     """Raise ValueError where the arguments of `causal_conv1d` disagree with each other."""
     where = "causal_conv1d"
     if x.dim() != 3:
@@ -55,7 +63,8 @@ def check_conv(x: Tensor, weight: Tensor, bias: Tensor | None, initial_state: Te
         raise ValueError(f"{where}: weight has shape {_shape(weight)}, expected (d k) with k of 1 or more")
     _check_shape(where, "weight", weight, "dk", sizes, "x")
     _check_shape(where, "bias", bias, "d", sizes, "x")
-    _check_shape(where, "initial_state", initial_state, ("b", "k-1", "d"), sizes, "x and weight")
+    sequences = _check_packing(where, "x", sizes, cu_seqlens)
+    _check_shape(where, "initial_state", initial_state, (sequences, "k-1", "d"), sizes, "x and weight")
     _check_kind(where, "x", x, {"weight": weight, "bias": bias, "initial_state": initial_state})
 
 
@@ -72,11 +81,46 @@ def resolve_backend(where: str, backend: str, device: torch.device) -> str:
         raise ValueError(f"{where}: backend is {backend!r}, expected one of {names}")
     if backend == "reference":
         return backend
-    if device.type != "cpu":
+    if backend == "auto":
+        if device.type not in ("cpu", "cuda"):
+            raise NotImplementedError(
+                f"{where}: no kernel runs on {device}; move the tensors to a CPU or a GPU, or pass backend='reference'"
+            )
+        backend = "triton" if device.type == "cuda" else "cpu"
+    if backend == "cpu" and device.type != "cpu":
         raise NotImplementedError(
-            f"{where}: no kernel runs on {device}; move the tensors to the CPU, or pass backend='reference'"
+            f"{where}: backend 'cpu' does not run on {device}; move the tensors to the CPU, or pass backend='auto'"
         )
-    return "cpu"
+    if backend == "triton":
+        _check_triton(where, device)
+    return backend
+
+
+def _check_triton(where: str, device: torch.device) -> None:
+    if not HAS_TRITON:
+        raise NotImplementedError(
+            f"{where}: backend 'triton' needs the package triton: pip install 'genomamba[triton]'"
+        )
+    if device.type == "cuda" or (device.type == "cpu" and os.environ.get("TRITON_INTERPRET") == "1"):
+        return
+    raise NotImplementedError(
+        f"{where}: backend 'triton' does not run on {device}; move the tensors to a GPU, pass backend='auto',"
+        " or set TRITON_INTERPRET=1 before the start to run its interpreter, slowly, on the CPU"
+    )
+
+
+def _check_packing(where: str, first: str, sizes: dict[str, int], cu_seqlens: Tensor | None) -> str:
+    """Check all of `cu_seqlens` but its values, and return the axis of the states: batch, or sequences ("s")."""
+    if cu_seqlens is None:
+        return "b"
+    if cu_seqlens.dim() != 1 or cu_seqlens.shape[0] < 2:
+        raise ValueError(f"{where}: cu_seqlens has shape {_shape(cu_seqlens)}, expected (s+1) with s of 1 or more")
+    if cu_seqlens.dtype not in (torch.int32, torch.int64):
+        raise ValueError(f"{where}: cu_seqlens is {cu_seqlens.dtype}, expected int32 or int64")
+    if sizes["b"] != 1:
+        raise ValueError(f"{where}: {first} has a batch of {sizes['b']}, expected 1 with cu_seqlens")
+    sizes["s"] = cu_seqlens.shape[0] - 1
+    return "s"
 
 
 def _check_sizes(where: str, name: str, sizes: dict[str, int], axes: str) -> None:
@@ -102,8 +146,12 @@ def _check_shape(
         if size != sizes[axis]:
             raise ValueError(
                 f"{where}: {name} has shape {_shape(tensor)}, expected ({' '.join(axes)})"
-                f" with {axis}={sizes[axis]} as in {source if axis != 'n' else 'A'}"
+                f" with {axis}={sizes[axis]} as in {_source(axis, source)}"
             )
+
+
+def _source(axis: str, source: str) -> str:
+    return {"n": "A", "s": "cu_seqlens"}.get(axis, source)
 
 
 def _check_kind(where: str, first: str, tensor: Tensor, others: dict[str, Tensor | None]) -> None:

@@ -18,7 +18,7 @@ def test_scan_passes_gradcheck(backend, reverse, make_scan):
 
     def function(u, delta, A, B, C, D, z, delta_bias, initial_state):
         return selective_scan(
-            u, delta, A, B, C, D, z, delta_bias, True, initial_state, True, reverse, backend
+            u, delta, A, B, C, D, z, delta_bias, True, initial_state, True, reverse, None, backend
         )  # fmt: skip
 
     assert torch.autograd.gradcheck(function, inputs)
@@ -30,7 +30,7 @@ def test_conv_passes_gradcheck(backend, reverse, make_conv):
     inputs = [tensor.requires_grad_() for tensor in make_conv(2, 5, 2, 3, torch.float64).values()]
 
     def function(x, weight, bias, initial_state):
-        return causal_conv1d(x, weight, bias, "silu", initial_state, True, reverse, backend)
+        return causal_conv1d(x, weight, bias, "silu", initial_state, True, reverse, None, backend)
 
     assert torch.autograd.gradcheck(function, inputs)
 
@@ -42,19 +42,20 @@ def test_scan_operator_passes_opcheck(dtype, optional, make_scan):
     arguments = [inputs[name].requires_grad_() for name in SCAN_ORDER]
     if not optional:
         arguments[5:] = [None] * 4
-    torch.library.opcheck(scan_operator, (*arguments, True, False, True))
+    torch.library.opcheck(scan_operator, (*arguments, None, True, False, "cpu", True))
     plain = [None if x is None else x.detach() for x in arguments]
-    y, final_state, borders = scan_operator(*plain, True, False, True)
+    y, final_state, borders = scan_operator(*plain, None, True, False, "cpu", True)
     torch.library.opcheck(
-        scan_backward_operator, (y, final_state if optional else None, *plain[:8], borders, True, False)
+        scan_backward_operator,
+        (y, final_state if optional else None, borders, *plain[:8], None, None, True, False, "cpu"),
     )
 
 
 def test_conv_operator_passes_opcheck(make_conv):
     arguments = [tensor.requires_grad_() for tensor in make_conv(2, 70, 17, 4, torch.float32).values()]
-    torch.library.opcheck(conv_operator, (*arguments, True, False))
+    torch.library.opcheck(conv_operator, (*arguments, None, True, False, "cpu"))
     plain = [tensor.detach() for tensor in arguments]
-    torch.library.opcheck(conv_backward_operator, (plain[0], *plain, True, True))
+    torch.library.opcheck(conv_backward_operator, (plain[0], *plain, None, True, True, "cpu"))
 
 
 def test_full_graph_compiles_to_the_same(make_scan, make_conv):
@@ -143,8 +144,8 @@ def test_strided_inputs_and_gradients_are_taken(backend, make_scan, make_conv):
 def test_inference_keeps_no_states(make_scan):
     inputs = make_scan(1, 200, 17, 5, torch.float32)
     arguments = [inputs[name] for name in SCAN_ORDER]
-    assert scan_operator(*arguments, True, False, False)[2].numel() == 0
-    assert scan_operator(*arguments, True, False, True)[2].numel() > 0
+    assert scan_operator(*arguments, None, True, False, "cpu", False)[2].numel() == 0
+    assert scan_operator(*arguments, None, True, False, "cpu", True)[2].numel() > 0
 
 
 def scan_shapes(**changes):
@@ -178,7 +179,7 @@ SCAN_MESSAGES = [
         "delta is torch.float32 but u is torch.float64; float64 does not mix with others, convert one of them",
     ),
     ({"B": torch.ones(2, 8, 4, device="meta")}, "B is on meta but u is on cpu"),
-    ({"backend": "gpu"}, "backend is 'gpu', expected one of 'auto', 'cpu', 'reference'"),
+    ({"backend": "gpu"}, "backend is 'gpu', expected one of 'auto', 'cpu', 'triton', 'reference'"),
 ]
 CONV_MESSAGES = [
     ({"x": (8, 3)}, "x has shape (8, 3), expected (b l d)"),
@@ -193,7 +194,7 @@ CONV_MESSAGES = [
     ),
     ({"weight": torch.ones(3, 4).half()}, "weight is torch.float16, expected float32, bfloat16 or float64"),
     ({"activation": "relu"}, "activation is 'relu', expected None or 'silu'"),
-    ({"backend": "triton"}, "backend is 'triton', expected one of 'auto', 'cpu', 'reference'"),
+    ({"backend": "gpu"}, "backend is 'gpu', expected one of 'auto', 'cpu', 'triton', 'reference'"),
 ]
 
 
@@ -216,6 +217,8 @@ def test_a_device_without_kernels_is_refused_with_the_way_out(backend):
     inputs = {name: tensor.to("meta") for name, tensor in scan_shapes().items()}
     with pytest.raises(NotImplementedError) as raised:
         selective_scan(**inputs, backend=backend)
-    assert str(raised.value) == (
-        "selective_scan: no kernel runs on meta; move the tensors to the CPU, or pass backend='reference'"
-    )
+    way_out = {
+        "auto": "no kernel runs on meta; move the tensors to a CPU or a GPU, or pass backend='reference'",
+        "cpu": "backend 'cpu' does not run on meta; move the tensors to the CPU, or pass backend='auto'",
+    }
+    assert str(raised.value) == f"selective_scan: {way_out[backend]}"

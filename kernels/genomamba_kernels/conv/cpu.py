@@ -6,16 +6,16 @@ from torch import Tensor
 from genomamba_kernels._arrays import ceil_div, empty_like, flat, pack_channels, pack_states, sum_first, unpack_states
 from genomamba_kernels._simd import LANES
 from genomamba_kernels._threads import get_num_threads, parallel_for
+from genomamba_kernels.conv.arguments import ConvArguments, ConvGradients
 from genomamba_kernels.conv.cpu_kernels import SEGMENT, conv_backward, conv_forward, conv_scratch
 
 SMALL = 100_000
 """Numbers of output below which handing parts to other threads costs more than it saves."""
 
 
-def forward(
-    x: Tensor, weight: Tensor, bias: Tensor | None, initial_state: Tensor | None, gated: bool, reverse: bool
-) -> Tensor:
-    """Return y, through silu where `gated`. The tensors are contiguous, all but x in the dtype of the state."""
+def forward(a: ConvArguments) -> Tensor:
+    """Return y, through silu where `a.gated`."""
+    x, weight, bias, initial_state, _, gated, reverse = a
     batch, length, width = x.shape
     d_conv = weight.shape[1]
     y = empty_like(x)
@@ -39,16 +39,9 @@ def forward(
     return y
 
 
-def backward(
-    dy: Tensor,
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    initial_state: Tensor | None,
-    gated: bool,
-    reverse: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def backward(a: ConvArguments, dy: Tensor) -> ConvGradients:
     """Return the gradients of x, weight, bias and the initial state."""
+    x, weight, bias, initial_state, _, gated, reverse = a
     batch, length, width = x.shape
     d_conv = weight.shape[1]
     dx = empty_like(x)
@@ -74,7 +67,7 @@ def backward(
     parallel_for(batch * segments * parts, threads, body)
     dweight = unpack_states(sum_first(dtaps), width, d_conv).to(weight.dtype)
     dbias = sum_first(dbiases).view(-1)[:width].to(weight.dtype)
-    return dx, dweight, dbias, dinitial
+    return ConvGradients(dx, dweight, dbias, dinitial)
 
 
 def _pack(

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from genomamba_kernels._checks import state_dtype
+from genomamba_kernels._sequences import find_sequences
 
 
 def conv_reference(
@@ -14,6 +15,7 @@ def conv_reference(
     activation: str | None = None,
     initial_state: Tensor | None = None,
     reverse: bool = False,
+    cu_seqlens: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return y_t = f(bias + sum over j of weight[:, k-1-j] x_{t-j}) and the inputs the next piece needs.
 
@@ -26,6 +28,13 @@ def conv_reference(
     state : (batch, d_conv - 1, d_inner), float32 or float64
         The last d_conv - 1 inputs in the order of positions, or the first ones for `reverse`.
     """
+    if cu_seqlens is not None:
+        pieces = []
+        for i, (start, end) in enumerate(find_sequences("causal_conv1d", x.shape, cu_seqlens).pieces()):
+            past = None if initial_state is None else initial_state[i : i + 1]
+            pieces.append(conv_reference(x[:, start:end], weight, bias, activation, past, reverse))
+        return torch.cat([y for y, _ in pieces], dim=1), torch.cat([past for _, past in pieces])
+
     dtype = state_dtype(x.dtype)
     batch, length, d_inner = x.shape
     d_conv = weight.shape[1]

@@ -9,6 +9,7 @@ from genomamba_kernels._arrays import ceil_div, empty_like, flat, pack_channels,
 from genomamba_kernels._simd import LANES
 from genomamba_kernels._threads import get_num_threads, parallel_for
 from genomamba_kernels.scan import cpu_backward, cpu_forward
+from genomamba_kernels.scan.arguments import ScanArguments, ScanGradients
 from genomamba_kernels.scan.cpu_forward import CHUNK, STATES
 
 SMALL = 200_000
@@ -17,24 +18,9 @@ SHARES_MIB = 32
 """Memory for the shares of dB and dC; longer sequences are walked in several rounds."""
 
 
-def forward(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    delta_bias: Tensor | None,
-    initial_state: Tensor | None,
-    delta_softplus: bool,
-    reverse: bool,
-    keep: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return y, the final state, and with `keep` what `backward` starts from: the states between chunks.
-
-    The tensors are contiguous; u, delta, B, C and z have one dtype, the others that of the state.
-    """
+def forward(a: ScanArguments, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Return y, the final state, and with `keep` what `backward` starts from: the states between chunks."""
+    u, delta, A, B, C, D, z, delta_bias, initial_state, _, delta_softplus, reverse = a
     batch, length, width = u.shape
     d_state = A.shape[1]
     padded = ceil_div(d_state, STATES) * STATES
@@ -45,7 +31,7 @@ def forward(
     else:
         state = pack_states(initial_state, padded)
     y = empty_like(u)
-    borders = A.new_empty(borders_shape(u.shape, d_state) if keep else (0,))
+    borders = A.new_empty(borders_shape(a) if keep else (0,))
 
     threads = _threads_for(u, d_state)
     # The fewer parts, the longer the rows that are read in one piece.
@@ -66,25 +52,9 @@ def forward(
     return y, unpack_states(state, width, d_state), borders
 
 
-def backward(
-    dy: Tensor,
-    dfinal_state: Tensor | None,
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    delta_bias: Tensor | None,
-    borders: Tensor,
-    delta_softplus: bool,
-    reverse: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Return the gradients of u, delta, A, B, C, D, z, delta_bias and the initial state.
-
-    That of z is empty where there is no z.
-    """
+def backward(a: ScanArguments, dy: Tensor, dfinal_state: Tensor | None, borders: Tensor) -> ScanGradients:
+    """Return the gradients of the tensors of `a`, whose initial state is not looked at: it is in the borders."""
+    u, delta, A, B, C, D, z, delta_bias, _, _, delta_softplus, reverse = a
     batch, length, width = u.shape
     d_state = A.shape[1]
     padded = ceil_div(d_state, STATES) * STATES
@@ -135,7 +105,7 @@ def backward(
         parallel_for((last - first) * batch, threads, reduce)
 
     dtype = A.dtype
-    return (
+    return ScanGradients(
         du,
         ddelta,
         unpack_states(sum_first(dA), width, d_state).to(dtype),
@@ -148,9 +118,10 @@ def backward(
     )
 
 
-def borders_shape(shape: torch.Size, d_state: int) -> tuple[int, int, int, int, int]:
+def borders_shape(a: ScanArguments) -> tuple[int, int, int, int, int]:
     """Return the shape of the states between chunks: (batch, chunks, blocks, padded d_state, 16)."""
-    batch, length, width = shape
+    batch, length, width = a.u.shape
+    d_state = a.A.shape[1]
     return batch, ceil_div(length, CHUNK), ceil_div(width, LANES), ceil_div(d_state, STATES) * STATES, LANES
 
 

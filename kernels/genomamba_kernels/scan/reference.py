@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from genomamba_kernels._checks import state_dtype
+from genomamba_kernels._sequences import find_sequences
 
 
 def scan_reference(
@@ -19,6 +20,7 @@ def scan_reference(
     delta_softplus: bool = False,
     initial_state: Tensor | None = None,
     reverse: bool = False,
+    cu_seqlens: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Run h_t = exp(delta_t A) h_{t-1} + delta_t B_t u_t and return y_t = C_t h_t and the last h.
 
@@ -36,6 +38,20 @@ def scan_reference(
     ----------
     Gu & Dao 2023, "Mamba", arXiv:2312.00752, section 3 and algorithm 2.
     """
+    if cu_seqlens is not None:
+        pieces = []
+        for i, (start, end) in enumerate(find_sequences("selective_scan", u.shape, cu_seqlens).pieces()):
+            at = slice(start, end)
+            gate = None if z is None else z[:, at]
+            state = None if initial_state is None else initial_state[i : i + 1]
+            pieces.append(
+                scan_reference(
+                    *(u[:, at], delta[:, at], A, B[:, at], C[:, at], D, gate),
+                    *(delta_bias, delta_softplus, state, reverse),
+                )
+            )
+        return torch.cat([y for y, _ in pieces], dim=1), torch.cat([h for _, h in pieces])
+
     dtype = state_dtype(u.dtype)
     y_dtype = u.dtype
     u, delta, A, B, C = (x.to(dtype) for x in (u, delta, A, B, C))
