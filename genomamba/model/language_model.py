@@ -1,4 +1,4 @@
-"""The language model: embedding, residual blocks, norm, tied head."""
+"""The language model: embedding, residual blocks, norm, head."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from genomamba.alphabet import get_alphabet
 from genomamba.config import ModelConfig
-from genomamba.model.block import Block
+from genomamba.model.block import Block, make_norm
 from genomamba.model.mixer import Mixer
 from genomamba.model.strand import merge_strands, stack_strands
 
@@ -39,26 +39,33 @@ class LanguageModel(nn.Module):
         self.config = config
         self.embedding = nn.Embedding(config.vocab_size, config.d_model)
         self.layers = nn.ModuleList(Block(config) for _ in range(config.num_layers))
-        self.norm_f = nn.RMSNorm(config.d_model, eps=config.norm_eps)
+        self.norm_f = make_norm(config)
+        if not config.tie_head:
+            self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
         if config.equivariant:
-            complement = get_alphabet(config.alphabet).complement_of_token
-            self.register_buffer("complement", torch.as_tensor(complement), persistent=False)
+            complement = get_alphabet(config.alphabet).complements(config.vocab_size)
+            # On the CPU also where weights are made on the meta device, which holds no values.
+            self.register_buffer("complement", torch.tensor(complement, device="cpu"), persistent=False)
         self.reset_parameters()
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """Draw every weight anew from torch's generator.
 
-        As in the published Mamba: embedding normal with deviation 0.02; projections uniform within fan_in^-0.5, those
-        that write to the residual stream divided by sqrt(num_layers).
+        As in the published Mamba: embedding and head normal with deviation 0.02; projections uniform within
+        fan_in^-0.5, those that write to the residual stream divided by sqrt(num_layers); their biases 0.
         """
         nn.init.normal_(self.embedding.weight, std=EMBEDDING_STD)
+        if not self.config.tie_head:
+            nn.init.normal_(self.head.weight, std=EMBEDDING_STD)
         mixers = [module for module in self.modules() if isinstance(module, Mixer)]
         for mixer in mixers:
             mixer.conv1d.reset_parameters()
             mixer.reset_state_space()
             for projection in (mixer.in_proj, mixer.x_proj, mixer.out_proj):
                 nn.init.kaiming_uniform_(projection.weight, a=math.sqrt(5))
+                if projection.bias is not None:
+                    nn.init.zeros_(projection.bias)
             # A tied projection is drawn twice and scaled after the last draw.
             mixer.out_proj.weight.div_(math.sqrt(self.config.num_layers))
 
@@ -84,10 +91,11 @@ class LanguageModel(nn.Module):
             Unnormalised log-probabilities. At position t, of the token after t for a causal model, of the token at t
             for a bidirectional one.
         """
+        weight = self.embedding.weight if self.config.tie_head else self.head.weight
         if not self.config.equivariant:
-            return F.linear(self.hidden(tokens), self.embedding.weight)
+            return F.linear(self.hidden(tokens), weight)
         both = self.hidden(stack_strands(tokens, self.complement))
-        return merge_strands(F.linear(both, self.embedding.weight), self.complement)
+        return merge_strands(F.linear(both, weight), self.complement)
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -37,13 +37,13 @@ class Mixer(nn.Module):
         super().__init__()
         d_model, d_inner, d_state = config.d_model, config.d_inner, config.d_state
         self.d_state, self.dt_rank, self.reverse = d_state, config.resolved_dt_rank, reverse
-        self.in_proj = nn.Linear(d_model, 2 * d_inner, bias=False)
-        self.conv1d = nn.Conv1d(d_inner, d_inner, config.d_conv, groups=d_inner)
+        self.in_proj = nn.Linear(d_model, 2 * d_inner, bias=config.proj_bias)
+        self.conv1d = nn.Conv1d(d_inner, d_inner, config.d_conv, groups=d_inner, bias=config.conv_bias)
         self.x_proj = nn.Linear(d_inner, self.dt_rank + 2 * d_state, bias=False)
         self.dt_proj = nn.Linear(self.dt_rank, d_inner)
         self.A_log = nn.Parameter(torch.empty(d_inner, d_state))
         self.D = nn.Parameter(torch.empty(d_inner))
-        self.out_proj = nn.Linear(d_inner, d_model, bias=False)
+        self.out_proj = nn.Linear(d_inner, d_model, bias=config.proj_bias)
         self.reset_state_space()
 
     @torch.no_grad()
@@ -65,7 +65,8 @@ class Mixer(nn.Module):
     def project_in(self, x_blm: Tensor) -> tuple[Tensor, Tensor]:
         """Return the scan's input and the gate, each (batch, length, d_inner) and contiguous."""
         weight_x, weight_z = self.in_proj.weight.chunk(2)
-        return F.linear(x_blm, weight_x), F.linear(x_blm, weight_z)
+        bias_x, bias_z = (None, None) if self.in_proj.bias is None else self.in_proj.bias.chunk(2)
+        return F.linear(x_blm, weight_x, bias_x), F.linear(x_blm, weight_z, bias_z)
 
     def mix(self, x_bld: Tensor, z_bld: Tensor) -> Tensor:
         """Convolve, scan and gate: (batch, length, d_inner) twice in, once out, all of one dtype."""
@@ -90,30 +91,36 @@ class Mixer(nn.Module):
 
     def forward(self, x_blm: Tensor) -> Tensor:
         """Map (batch, length, d_model) to the same shape."""
-        return F.linear(self.mix(*self.project_in(x_blm)), self.out_proj.weight)
+        projected: Tensor = self.out_proj(self.mix(*self.project_in(x_blm)))
+        return projected
 
 
 class BidirectionalMixer(nn.Module):
-    """Two mixers over one input, one in each direction, summed; tied projections are applied once.
+    """Two mixers over one input, one in each direction, summed or multiplied; tied projections are applied once.
 
     Tied, `mamba_rev` shares `in_proj` and `out_proj` with `mamba_fwd` (Schiff et al. 2024, arXiv:2403.03234,
-    section 3.1): then out(f) + out(r) = out(f + r).
+    section 3.1): then W f + b + W r + b = W (f + r) + 2 b.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.mamba_fwd = Mixer(config)
         self.mamba_rev = Mixer(config, reverse=True)
-        self.tied = config.tie_directions
+        self.tied, self.multiplies = config.tie_directions, config.merge == "multiply"
         if self.tied:
             self.mamba_rev.in_proj = self.mamba_fwd.in_proj
             self.mamba_rev.out_proj = self.mamba_fwd.out_proj
 
     def forward(self, x_blm: Tensor) -> Tensor:
         """Map (batch, length, d_model) to the same shape."""
+        forward, backward = self.mamba_fwd, self.mamba_rev
         if not self.tied:
-            both: Tensor = self.mamba_fwd(x_blm) + self.mamba_rev(x_blm)
+            left, right = forward(x_blm), backward(x_blm)
+            both: Tensor = left * right if self.multiplies else left + right
             return both
-        x_bld, z_bld = self.mamba_fwd.project_in(x_blm)
-        mixed = self.mamba_fwd.mix(x_bld, z_bld) + self.mamba_rev.mix(x_bld, z_bld)
-        return F.linear(mixed, self.mamba_fwd.out_proj.weight)
+        x_bld, z_bld = forward.project_in(x_blm)
+        left, right, out = forward.mix(x_bld, z_bld), backward.mix(x_bld, z_bld), forward.out_proj
+        if self.multiplies:
+            product: Tensor = out(left) * out(right)
+            return product
+        return F.linear(left + right, out.weight, None if out.bias is None else 2 * out.bias)
