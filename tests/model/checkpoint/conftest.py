@@ -8,7 +8,7 @@ import pytest
 import safetensors.torch
 import torch
 
-# Standard deviation of each kind of weight, and its mean: large enough that one per cent of any tensor moves the logits.
+# Deviation and mean of each kind of weight: large enough that one per cent of any tensor moves the logits.
 SCALES = {
     "conv1d.weight": (0.5, 0.0),
     "conv1d.bias": (0.5, 0.0),

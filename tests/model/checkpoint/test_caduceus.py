@@ -304,7 +304,8 @@ def test_what_is_missing_unexpected_and_misshaped_is_named_as_the_file_has_it(ma
     with pytest.raises(GenomambaError) as caught:
         load_model(write(folder, published.config, tensors))
     assert str(caught.value) == (
-        f"{folder / 'model.safetensors'}: weights do not fit the config: missing caduceus.backbone.layers.1.norm.weight, "
+        f"{folder / 'model.safetensors'}: weights do not fit the config: missing "
+        "caduceus.backbone.layers.1.norm.weight, "
         "caduceus.backbone.layers.1.mixer.submodule.mamba_fwd.A_log, "
         "caduceus.backbone.layers.1.mixer.submodule.mamba_fwd.D, "
         "caduceus.backbone.layers.1.mixer.submodule.mamba_fwd.in_proj.weight, "

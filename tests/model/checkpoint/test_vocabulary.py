@@ -87,7 +87,7 @@ def test_no_file_is_no_vocabulary(tmp_path):
     [
         (
             ["[UNK]", "A", "C", "G", "T", "ACG"],
-            "'ACG' is a token, so its tokens are not single letters; --alphabet tokens",
+            "'ACG' is a token, .* not single letters; --alphabet tokens",
         ),
         (["[UNK]", "M", "K"], "has no token for A, C, G, T; --alphabet tokens"),
     ],
@@ -104,7 +104,7 @@ def test_what_is_not_of_letters_is_refused(tmp_path, tokens, message):
 def test_a_damaged_file_is_named(tmp_path, text):
     path = tmp_path / "tokenizer.json"
     path.write_text(text)
-    with pytest.raises(GenomambaError, match="damaged|cannot be read") as caught:
+    with pytest.raises(GenomambaError, match=r"damaged|cannot be read") as caught:
         read_vocabulary(tmp_path)
     assert str(caught.value).startswith(str(path))
 
