@@ -83,11 +83,9 @@ def check_mixer(x: Tensor, others: dict[str, Tensor | None], cu_seqlens: Tensor 
     for name, axes_and_source in _MIXER.items():
         _check_shape(where, name, others[name], axes_and_source[0], sizes, axes_and_source[1])
     sequences = _check_packing(where, "x", sizes, cu_seqlens)
-    for name, axes in {
-        "initial_state.conv": (sequences, "k-1", "d"),
-        "initial_state.scan": (sequences, "d", "n"),
-    }.items():
-        _check_shape(where, name, others[name], axes, sizes, "x and the weights")
+    for name, axes_of_state in {"conv": ("k-1", "d"), "scan": ("d", "n")}.items():
+        state = f"initial_state.{name}"
+        _check_shape(where, state, others[state], (sequences, *axes_of_state), sizes, "x and the weights")
     _check_kind(where, "x", x, others)
     if segment is not None and segment < 1:
         raise ValueError(f"{where}: segment is {segment}, expected 1 or more positions")
