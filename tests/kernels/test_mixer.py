@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from genomamba_kernels import MixerState, MixerWeights, fused_mixer
+from genomamba_kernels import MixerState, MixerWeights, fused_mixer, mixer_step
 from genomamba_kernels.mixer.op import mixer_backward_operator, mixer_operator
 from genomamba_kernels.mixer.segments import GRAIN, WORKSPACE_MIB, default_segment
 
@@ -183,6 +183,20 @@ def test_a_row_does_not_depend_on_its_batch(segment, kernels):
         for name, tensor in results.items():
             if name.split()[-1] in by_row:
                 torch.testing.assert_close(tensor, together[name][at], rtol=1e-12, atol=1e-12, msg=name)
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["from-a-state", "from-zero"])
+def test_step_by_step_equals_the_whole(given, backend):
+    inputs = make(2, 9, 6, 17, 5, 4, 2)
+    device = "cuda" if backend == "triton" and torch.cuda.is_available() else "cpu"
+    inputs = {name: tensor.to(device) for name, tensor in inputs.items() if given or name not in STATES}
+    weights = MixerWeights(**{name: tensor for name, tensor in inputs.items() if name in MixerWeights._fields})
+    whole = call(inputs, backend=backend)
+    state, ys = MixerState(*(inputs[name] for name in STATES)) if given else None, []
+    for x in inputs["x"].unbind(1):
+        y, state = mixer_step(x, weights, state, backend=backend)
+        ys.append(y)
+    torch.testing.assert_close((torch.stack(ys, dim=1), *state), whole, rtol=1e-10, atol=1e-10)
 
 
 @DIRECTIONS
