@@ -16,7 +16,8 @@ from genomamba_kernels.conv.arguments import ConvGradients
 from genomamba_kernels.conv.op import conv_backward_operator
 from genomamba_kernels.mixer.arguments import MixerArguments, MixerGradients, MixerState
 from genomamba_kernels.mixer.forward import Parts, compute, project, segments_of
-from genomamba_kernels.mixer.segments import Segment, add_conv_state_gradient
+from genomamba_kernels.mixer.segments import Segment
+from genomamba_kernels.mixer.tails import add_conv_state_gradient
 from genomamba_kernels.scan.arguments import ScanGradients
 from genomamba_kernels.scan.op import scan_backward_operator
 
@@ -76,7 +77,7 @@ class _Walk:
         self.conv_weight += conv.weight
         self.conv_bias += conv.bias
         dx_pd, dz_pd = conv.x.flatten(0, 1), scan.z.flatten(0, 1)
-        rest = add_conv_state_gradient(dx_pd, dstate.conv, segment.borders, a.reverse)
+        rest = add_conv_state_gradient(dx_pd, dstate.conv, segment, a.reverse)
         for total_dm, rows_pd in zip(self.in_proj.chunk(2), (dx_pd, dz_pd), strict=True):
             _add_product(total_dm, rows_pd, parts.x_pm)
         segment.put(self.dx, torch.mm(dx_pd, self.matrices.x_dm).addmm_(dz_pd, self.matrices.z_dm))

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from genomamba_kernels.conv.op import conv_operator
 from genomamba_kernels.mixer.arguments import MixerArguments, MixerState
-from genomamba_kernels.mixer.segments import Segment, cut, next_conv_state
+from genomamba_kernels.mixer.segments import Segment, cut
+from genomamba_kernels.mixer.tails import next_conv_state
 from genomamba_kernels.scan.op import scan_operator
 
 
@@ -94,7 +95,7 @@ def compute(a: MixerArguments, matrices: Projections, segment: Segment, state: M
         *(u_bld, delta_bld, a.A, B_bln, C_bln, a.D, z_bld, a.dt_bias, state.scan, cu_seqlens),
         *(True, a.reverse, a.backend, keep),
     )
-    conv_state = next_conv_state(x_bld.flatten(0, 1), state.conv, segment.borders, a.reverse)
+    conv_state = next_conv_state(x_bld.flatten(0, 1), state.conv, segment, a.reverse)
     after = MixerState(conv_state, scan_state)
     return Parts(x_pm, x_bld, u_bld, low_rank_pr, delta_bld, B_bln, C_bln, z_bld, y_bld, after, borders)
 
