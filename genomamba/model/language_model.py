@@ -62,6 +62,12 @@ class LanguageModel(nn.Module):
             # A tied projection is drawn twice and scaled after the last draw.
             mixer.out_proj.weight.div_(math.sqrt(self.config.num_layers))
 
+    def set_recompute(self, recompute: bool) -> None:
+        """Let every mixer keep only its input for backward and compute the rest again: less memory, more time."""
+        for module in self.modules():
+            if isinstance(module, Mixer):
+                module.recompute = recompute
+
     def hidden(self, tokens: Tensor) -> Tensor:
         """Return the normalised residual stream of tokens (batch, length): (batch, length, d_model)."""
         x_blm = self.embedding(tokens)
