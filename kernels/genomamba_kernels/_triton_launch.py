@@ -22,8 +22,17 @@ class Launch(NamedTuple):
     arguments: dict[str, Any]
     """Tensors, numbers, None, and those that the kernel calls constexpr."""
     num_warps: int
+    max_registers: int | None
+    """Limit on the registers of a thread; NVIDIA only."""
     work: int
     """State updates, or outputs, of one turn of the innermost loop of a program; 0 where none is worth counting."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options of the compiler."""
+        # Without the word, whether multiplications and additions are fused depends on the version of Triton.
+        options = {"num_warps": self.num_warps, "enable_fp_fusion": True}
+        return options if self.max_registers is None else options | {"maxnreg": self.max_registers}
 
 
 class Target(NamedTuple):
@@ -38,17 +47,25 @@ class Target(NamedTuple):
 _recorder: contextvars.ContextVar[tuple[Target, list[Launch]] | None] = contextvars.ContextVar("recorder", default=None)
 
 
-def launch(kernel: Any, grid: tuple[int, ...], num_warps: int, *, work: int = 0, **arguments: Any) -> None:
+def launch(
+    kernel: Any,
+    grid: tuple[int, ...],
+    num_warps: int,
+    *,
+    max_registers: int | None = None,
+    work: int = 0,
+    **arguments: Any,
+) -> None:
     """Start a kernel on the device of its arguments, or list it."""
+    it = Launch(kernel, grid, arguments, num_warps, max_registers, work)
     recorder = _recorder.get()
     if recorder is not None:
-        recorder[1].append(Launch(kernel, grid, arguments, num_warps, work))
+        recorder[1].append(it)
         return
     device = next(x.device for x in arguments.values() if isinstance(x, torch.Tensor))
     # Triton starts kernels on the current device, wherever the tensors are.
     with torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext():
-        # Without the word, whether multiplications and additions are fused depends on the version of Triton.
-        kernel[grid](**arguments, num_warps=num_warps, enable_fp_fusion=True)
+        kernel[grid](**arguments, **it.options)
 
 
 @contextlib.contextmanager
