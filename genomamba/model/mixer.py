@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genomamba.config import ModelConfig
-from genomamba_kernels import causal_conv1d, selective_scan
+from genomamba_kernels import MixerState, causal_conv1d, selective_scan
 
 __all__ = ["BidirectionalMixer", "Mixer"]
 
@@ -67,14 +67,40 @@ class Mixer(nn.Module):
         weight_x, weight_z = self.in_proj.weight.chunk(2)
         return F.linear(x_blm, weight_x), F.linear(x_blm, weight_z)
 
-    def mix(self, x_bld: Tensor, z_bld: Tensor) -> Tensor:
-        """Convolve, scan and gate: (batch, length, d_inner) twice in, once out, all of one dtype."""
-        u_bld = causal_conv1d(
-            x_bld, self.conv1d.weight.squeeze(1), self.conv1d.bias, activation="silu", reverse=self.reverse
+    def mix(
+        self, x_bld: Tensor, z_bld: Tensor, state: MixerState | None = None, cu_seqlens: Tensor | None = None
+    ) -> tuple[Tensor, MixerState]:
+        """Convolve, scan and gate.
+
+        Parameters
+        ----------
+        x_bld, z_bld : (batch, length, d_inner)
+            As `project_in` gives them, of one dtype.
+        state : MixerState, optional
+            What the piece before this one, in the direction of the mixer, returned.
+        cu_seqlens : (sequences + 1,), int64, optional
+            Borders of sequences packed in a batch of 1.
+
+        Returns
+        -------
+        y : (batch, length, d_inner)
+        state : MixerState
+            For the next piece.
+        """
+        conv_state, scan_state = (None, None) if state is None else state
+        u_bld, conv_state = causal_conv1d(
+            x_bld,
+            self.conv1d.weight.squeeze(1),
+            self.conv1d.bias,
+            activation="silu",
+            initial_state=conv_state,
+            return_final_state=True,
+            reverse=self.reverse,
+            cu_seqlens=cu_seqlens,
         )
         parameters = self.x_proj(u_bld)
         low_rank, B_bln, C_bln = parameters.split([self.dt_rank, self.d_state, self.d_state], dim=-1)
-        y_bld: Tensor = selective_scan(
+        y_bld, scan_state = selective_scan(
             u_bld,
             F.linear(low_rank, self.dt_proj.weight),
             -torch.exp(self.A_log.float() if self.A_log.dtype != torch.float64 else self.A_log),
@@ -84,13 +110,22 @@ class Mixer(nn.Module):
             z=z_bld,
             delta_bias=self.dt_proj.bias,
             delta_softplus=True,
+            initial_state=scan_state,
+            return_final_state=True,
             reverse=self.reverse,
+            cu_seqlens=cu_seqlens,
         )
-        return y_bld
+        return y_bld, MixerState(conv_state, scan_state)
 
-    def forward(self, x_blm: Tensor) -> Tensor:
+    def advance(self, x_blm: Tensor, state: MixerState | None) -> tuple[Tensor, MixerState]:
+        """Map one piece of a sequence, (batch, length, d_model), from the state before it to the state after it."""
+        y_bld, state = self.mix(*self.project_in(x_blm), state)
+        return F.linear(y_bld, self.out_proj.weight), state
+
+    def forward(self, x_blm: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
         """Map (batch, length, d_model) to the same shape."""
-        return F.linear(self.mix(*self.project_in(x_blm)), self.out_proj.weight)
+        y_bld, _ = self.mix(*self.project_in(x_blm), cu_seqlens=cu_seqlens)
+        return F.linear(y_bld, self.out_proj.weight)
 
 
 class BidirectionalMixer(nn.Module):
@@ -109,11 +144,12 @@ class BidirectionalMixer(nn.Module):
             self.mamba_rev.in_proj = self.mamba_fwd.in_proj
             self.mamba_rev.out_proj = self.mamba_fwd.out_proj
 
-    def forward(self, x_blm: Tensor) -> Tensor:
+    def forward(self, x_blm: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
         """Map (batch, length, d_model) to the same shape."""
         if not self.tied:
-            both: Tensor = self.mamba_fwd(x_blm) + self.mamba_rev(x_blm)
+            both: Tensor = self.mamba_fwd(x_blm, cu_seqlens) + self.mamba_rev(x_blm, cu_seqlens)
             return both
         x_bld, z_bld = self.mamba_fwd.project_in(x_blm)
-        mixed = self.mamba_fwd.mix(x_bld, z_bld) + self.mamba_rev.mix(x_bld, z_bld)
-        return F.linear(mixed, self.mamba_fwd.out_proj.weight)
+        forwards, _ = self.mamba_fwd.mix(x_bld, z_bld, cu_seqlens=cu_seqlens)
+        backwards, _ = self.mamba_rev.mix(x_bld, z_bld, cu_seqlens=cu_seqlens)
+        return F.linear(forwards + backwards, self.mamba_fwd.out_proj.weight)
