@@ -70,6 +70,12 @@ class LanguageModel(nn.Module):
         """Give the residual blocks, first to last."""
         return (cast("Block", layer) for layer in self.layers)
 
+    def set_recompute(self, recompute: bool) -> None:
+        """Let every mixer keep only its input for backward and compute the rest again: less memory, more time."""
+        for module in self.modules():
+            if isinstance(module, Mixer):
+                module.recompute = recompute
+
     def hidden(self, tokens: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
         """Return the normalised residual stream of tokens (batch, length): (batch, length, d_model)."""
         x_blm = self.embedding(tokens)
@@ -78,7 +84,7 @@ class LanguageModel(nn.Module):
         normalised: Tensor = self.norm_f(x_blm)
         return normalised
 
-    def head(self, hidden: Tensor) -> Tensor:
+    def logits_of(self, hidden: Tensor) -> Tensor:
         """Return logits (..., vocab_size) of the normalised residual stream (..., d_model) of one strand."""
         return F.linear(hidden, self.embedding.weight)
 
@@ -111,11 +117,11 @@ class LanguageModel(nn.Module):
         if lengths is not None:
             return self._unpadded(tokens, lengths)
         if not self.config.equivariant:
-            return self.head(self.hidden(tokens, cu_seqlens))
+            return self.logits_of(self.hidden(tokens, cu_seqlens))
         if cu_seqlens is None:
-            return merge_strands(self.head(self.hidden(stack_strands(tokens, self.complement))), self.complement)
+            return merge_strands(self.logits_of(self.hidden(stack_strands(tokens, self.complement))), self.complement)
         both, borders = pack_strands(tokens, cu_seqlens, self.complement)
-        return unpack_strands(self.head(self.hidden(both, borders)), cu_seqlens, self.complement)
+        return unpack_strands(self.logits_of(self.hidden(both, borders)), cu_seqlens, self.complement)
 
     def _unpadded(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         batch, length = tokens.shape

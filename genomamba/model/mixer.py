@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genomamba.config import ModelConfig
-from genomamba_kernels import MixerState, causal_conv1d, selective_scan
+from genomamba_kernels import MixerState, MixerWeights, causal_conv1d, fused_mixer, selective_scan
 
 __all__ = ["BidirectionalMixer", "Mixer"]
 
@@ -28,6 +28,11 @@ class Mixer(nn.Module):
     reverse : bool
         Walk from the last position to the first, in place.
 
+    Attributes
+    ----------
+    recompute : bool
+        Keep only the input for backward, and compute the rest again there: less memory, more time.
+
     References
     ----------
     Gu & Dao 2023, "Mamba", arXiv:2312.00752, section 3.4 and figure 3.
@@ -37,6 +42,7 @@ class Mixer(nn.Module):
         super().__init__()
         d_model, d_inner, d_state = config.d_model, config.d_inner, config.d_state
         self.d_state, self.dt_rank, self.reverse = d_state, config.resolved_dt_rank, reverse
+        self.recompute = False
         self.in_proj = nn.Linear(d_model, 2 * d_inner, bias=False)
         self.conv1d = nn.Conv1d(d_inner, d_inner, config.d_conv, groups=d_inner)
         self.x_proj = nn.Linear(d_inner, self.dt_rank + 2 * d_state, bias=False)
@@ -61,6 +67,11 @@ class Mixer(nn.Module):
         delta = torch.empty_like(self.dt_proj.bias).uniform_(low, high).exp_().clamp_(min=DELTA_FLOOR)
         # The inverse of softplus: x = y + log(1 - exp(-y)).
         self.dt_proj.bias.copy_(delta + torch.log(-torch.expm1(-delta)))
+
+    @property
+    def A(self) -> Tensor:  # noqa: N802
+        """The state matrix, (d_inner, d_state), negative: float32, or float64 where its logarithm is."""
+        return -torch.exp(self.A_log.float() if self.A_log.dtype != torch.float64 else self.A_log)
 
     def project_in(self, x_blm: Tensor) -> tuple[Tensor, Tensor]:
         """Return the scan's input and the gate, each (batch, length, d_inner) and contiguous."""
@@ -103,7 +114,7 @@ class Mixer(nn.Module):
         y_bld, scan_state = selective_scan(
             u_bld,
             F.linear(low_rank, self.dt_proj.weight),
-            -torch.exp(self.A_log.float() if self.A_log.dtype != torch.float64 else self.A_log),
+            self.A,
             B_bln.contiguous(),
             C_bln.contiguous(),
             D=self.D,
@@ -124,8 +135,21 @@ class Mixer(nn.Module):
 
     def forward(self, x_blm: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
         """Map (batch, length, d_model) to the same shape."""
-        y_bld, _ = self.mix(*self.project_in(x_blm), cu_seqlens=cu_seqlens)
-        return F.linear(y_bld, self.out_proj.weight)
+        if not self.recompute:
+            y_bld, _ = self.mix(*self.project_in(x_blm), cu_seqlens=cu_seqlens)
+            return F.linear(y_bld, self.out_proj.weight)
+        weights = MixerWeights(
+            in_proj=self.in_proj.weight,
+            conv_weight=self.conv1d.weight.squeeze(1),
+            x_proj=self.x_proj.weight,
+            dt_proj=self.dt_proj.weight,
+            A=self.A,
+            out_proj=self.out_proj.weight,
+            conv_bias=self.conv1d.bias,
+            dt_bias=self.dt_proj.bias,
+            D=self.D,
+        )
+        return fused_mixer(x_blm, weights, reverse=self.reverse, cu_seqlens=cu_seqlens)
 
 
 class BidirectionalMixer(nn.Module):
@@ -146,6 +170,12 @@ class BidirectionalMixer(nn.Module):
 
     def forward(self, x_blm: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
         """Map (batch, length, d_model) to the same shape."""
+        if self.mamba_fwd.recompute:
+            if x_blm.dtype == torch.float32 and torch.is_autocast_enabled(x_blm.device.type):
+                # Once: each direction would keep a copy of its own.
+                x_blm = x_blm.to(torch.get_autocast_dtype(x_blm.device.type))
+            summed: Tensor = self.mamba_fwd(x_blm, cu_seqlens).add_(self.mamba_rev(x_blm, cu_seqlens))
+            return summed
         if not self.tied:
             both: Tensor = self.mamba_fwd(x_blm, cu_seqlens) + self.mamba_rev(x_blm, cu_seqlens)
             return both

@@ -78,7 +78,7 @@ def stream(
                 "log_likelihood needs a causal model; this one sees both sides of a base, itself included"
             )
         return _log_likelihoods(model, tokens, chunk)
-    head: Callable[[Tensor], Tensor] = model.head if output == "logits" else lambda hidden: hidden
+    head: Callable[[Tensor], Tensor] = model.logits_of if output == "logits" else lambda hidden: hidden
     if causal:
         pieces = (tokens[:, piece] for piece in _pieces(tokens.shape[1], chunk))
         return (head(hidden) for hidden in _advance(model, pieces, tokens.shape[0]))
@@ -113,7 +113,7 @@ def _log_likelihoods(model: LanguageModel, tokens: Tensor, chunk: int) -> Iterat
     )
     for hidden, piece in zip(_advance(model, moved, tokens.shape[0]), pieces, strict=True):
         targets = tokens[:, piece].to(hidden.device, torch.int64)
-        logits = model.head(hidden)
+        logits = model.logits_of(hidden)
         wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
         values = -F.cross_entropy(wide.flatten(0, 1), targets.flatten(), reduction="none")
         yield values.view_as(targets).masked_fill(~is_target.to(targets.device)[targets], torch.nan)
@@ -142,10 +142,10 @@ def _both_sides(
             if output == "hidden":
                 yield hidden
             elif not model.config.equivariant:
-                yield model.head(hidden)
+                yield model.logits_of(hidden)
             else:
                 # The other strand's logits for these bases lie at its mirror-image positions.
-                yield merge_strands(model.head(_mirrored(model, source, hidden, piece)), model.complement)
+                yield merge_strands(model.logits_of(_mirrored(model, source, hidden, piece)), model.complement)
 
 
 def _walk(layer: Block, source: _Stream, target: _Stream, pieces: list[slice]) -> None:
