@@ -166,7 +166,7 @@ def _walk(layer: Block, source: _Stream, target: _Stream, pieces: list[slice]) -
     for piece in reversed(pieces):
         x = source.get(piece)
         mixed, state = mixer.mamba_rev.advance(layer.norm(x), state)
-        target.put(piece, x + (target.get(piece) + mixed))
+        target.put(piece, x + mixer.merge(target.get(piece), mixed))
 
 
 def _mirrored(model: LanguageModel, source: _Stream, hidden: Tensor, piece: slice) -> Tensor:
