@@ -58,8 +58,11 @@ class LanguageModel(nn.Module):
         """Draw every weight anew from torch's generator.
 
         As in the published Mamba: embedding and head normal with deviation 0.02; projections uniform within
-        fan_in^-0.5, those that write to the residual stream divided by sqrt(num_layers); their biases 0.
+        fan_in^-0.5, those that write to the residual stream divided by sqrt(num_layers); their biases 0. On the meta
+        device, which holds no values, nothing is drawn.
         """
+        if self.embedding.weight.is_meta:
+            return
         nn.init.normal_(self.embedding.weight, std=EMBEDDING_STD)
         if not self.config.tie_head:
             nn.init.normal_(self.head.weight, std=EMBEDDING_STD)

@@ -59,6 +59,9 @@ class Mixer(nn.Module):
         The step lies in [0.001, 0.1] (Gu & Dao 2023, section 3.6); `dt_proj.weight` is uniform within
         dt_rank^-0.5.
         """
+        # The meta device holds no values, and takes its time over drawing none.
+        if self.A_log.is_meta:
+            return
         states = torch.arange(1, self.d_state + 1, dtype=self.A_log.dtype, device=self.A_log.device)
         self.A_log.copy_(states.log().expand_as(self.A_log))
         self.D.fill_(1.0)

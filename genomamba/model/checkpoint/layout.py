@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -76,12 +77,18 @@ class Values:
         self._values, self.where = values, where
 
     def whole(self, key: str, default: int | None = None) -> int:
-        """Return a whole number; without a default the key must be there. Raises `RunError`, as all of these do."""
-        return int(self._take(key, (int,), "a whole number", default))
+        """Return a size; without a default the key must be there. Raises `RunError`, as all of these do."""
+        value = int(self._take(key, (int,), "a whole number above 0", default))
+        if value < 1:
+            raise self.refuse(f"{key} is {value}; it must be a whole number above 0")
+        return value
 
     def number(self, key: str, default: float) -> float:
-        """Return a number."""
-        return float(self._take(key, (int, float), "a number", default))
+        """Return a number, finite and above 0."""
+        value = float(self._take(key, (int, float), "a number above 0", default))
+        if not 0 < value < math.inf:
+            raise self.refuse(f"{key} is {value}; it must be a number above 0")
+        return value
 
     def flag(self, key: str, default: bool) -> bool:
         """Return true or false."""

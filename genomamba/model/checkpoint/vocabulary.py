@@ -21,6 +21,7 @@ ROLES: Final = {
 }  # fmt: skip
 """Specials of `dna` by the keys under which tokenizers name theirs."""
 
+MOST_IDS: Final = 2**24
 _VOCABULARIES: Final = ("tokenizer.json", "vocab.json", "vocab.txt")
 _SETTINGS: Final = ("special_tokens_map.json", "tokenizer_config.json")
 
@@ -54,10 +55,11 @@ def read_vocabulary(folder: Path) -> str | None:
     if path is None:
         return None
     tokens, specials = _read(path)
-    settings = _settings(folder)
-    for number, token in _added(settings):
-        tokens[number] = token
-        specials.add(token)
+    settings, added = _settings(folder)
+    tokens |= added
+    specials |= set(added.values())
+    if outside := [number for number in tokens if not 0 <= number < MOST_IDS]:
+        raise RunError(f"{path}: has the id {outside[0]}; ids lie between 0 and {MOST_IDS - 1}")
     names = _names_of_specials(tokens, settings)
     spelled = [""] * (max(tokens, default=-1) + 1)
     for number, token in tokens.items():
@@ -78,9 +80,8 @@ def is_caduceus(folder: Path, complements_agree: bool | None) -> bool:
     That vocabulary stands in the code of its tokenizer and in no file, but the config has its complements, and
     `tokenizer_config.json` its specials: these must agree, and one of the two must say so.
     """
-    settings = _settings(folder)
-    own = dict(enumerate(SPECIALS))
-    if any(own.get(number) != token for number, token in _added(settings)):
+    settings, added = _settings(folder)
+    if not added.items() <= dict(enumerate(SPECIALS)).items():
         return False
     if complements_agree is None:
         return settings.get("tokenizer_class") == "CaduceusTokenizer"
@@ -97,10 +98,10 @@ def ask_for_alphabet(where: str, rows: int) -> ConfigError:
 
 def _read(path: Path) -> tuple[dict[int, str], set[str]]:
     """Read the tokens by id, and which of them are specials."""
-    if path.suffix == ".txt":
-        return dict(enumerate(path.read_text(encoding="utf-8").splitlines())), set()
-    values = read_json(path)
     try:
+        if path.suffix == ".txt":
+            return dict(enumerate(path.read_text(encoding="utf-8").splitlines())), set()
+        values = read_json(path)
         if path.name == "vocab.json":
             return {int(number): str(token) for token, number in values.items()}, set()
         listed = values["model"]["vocab"]
@@ -108,7 +109,7 @@ def _read(path: Path) -> tuple[dict[int, str], set[str]]:
         numbered = enumerate(pair[0] for pair in listed) if isinstance(listed, list) else _turned(listed)
         added = {int(one["id"]): str(one["content"]) for one in values.get("added_tokens") or ()}
         return dict(numbered) | added, set(added.values())
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
         raise RunError(f"{path}: damaged ({error!r}); it should be as a tokenizer wrote it") from error
 
 
@@ -116,25 +117,21 @@ def _turned(vocabulary: Mapping[str, int]) -> Iterator[tuple[int, str]]:
     return ((int(number), token) for token, number in vocabulary.items())
 
 
-def _settings(folder: Path) -> dict[str, Any]:
+def _settings(folder: Path) -> tuple[dict[str, Any], dict[int, str]]:
+    """Read what names the specials: by their part, and by their id."""
     settings: dict[str, Any] = {}
-    for name in _SETTINGS:
-        if (folder / name).is_file():
-            values = read_json(folder / name)
-            if not isinstance(values, dict):
-                raise RunError(f"{folder / name}: damaged; it should hold a JSON object")
-            settings |= values
-    return settings
-
-
-def _added(settings: Mapping[str, Any]) -> list[tuple[int, str]]:
-    """Specials and their ids, as `tokenizer_config.json` lists them."""
-    listed = settings.get("added_tokens_decoder") or {}
-    return [(int(number), _content(token)) for number, token in listed.items()]
+    path = folder
+    try:
+        for path in (folder / name for name in _SETTINGS):
+            settings |= read_json(path) if path.is_file() else {}
+        listed = settings.get("added_tokens_decoder") or {}
+        return settings, {int(number): _content(token) for number, token in listed.items()}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise RunError(f"{path}: damaged ({error!r}); it should be as a tokenizer wrote it") from error
 
 
 def _content(token: Any) -> str:
-    return str(token["content"]) if isinstance(token, dict) else str(token)
+    return str(token.get("content", "")) if isinstance(token, dict) else str(token)
 
 
 def _names_of_specials(tokens: Mapping[int, str], settings: Mapping[str, Any]) -> dict[str, str]:

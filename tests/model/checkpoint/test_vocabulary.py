@@ -100,11 +100,28 @@ def test_what_is_not_of_letters_is_refused(tmp_path, tokens, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"model": {}}', '{"model": {"vocab": {"A": "x"}}}'])
-def test_a_damaged_file_is_named(tmp_path, text):
-    path = tmp_path / "tokenizer.json"
-    path.write_text(text)
-    with pytest.raises(GenomambaError, match=r"damaged|cannot be read") as caught:
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("tokenizer.json", b"{"),
+        ("tokenizer.json", b"[]"),
+        ("tokenizer.json", b'{"model": {}}'),
+        ("tokenizer.json", b'{"model": {"vocab": {"A": "x"}}}'),
+        ("tokenizer.json", b'{"model": {"vocab": {"A": -1}}}'),
+        ("vocab.json", b'{"A": 100000000000}'),
+        ("vocab.txt", b"\xff\xfe"),
+        ("tokenizer_config.json", b'["A"]'),
+        ("tokenizer_config.json", b'{"added_tokens_decoder": ["A"]}'),
+        ("tokenizer_config.json", b'{"added_tokens_decoder": {"one": "A"}}'),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path, name, content):
+    vocab_json(tmp_path, PLANT)
+    path = tmp_path / name
+    path.write_bytes(content)
+    if name == "vocab.txt":
+        (tmp_path / "vocab.json").unlink()
+    with pytest.raises(GenomambaError, match=r"damaged|cannot be read|ids lie between") as caught:
         read_vocabulary(tmp_path)
     assert str(caught.value).startswith(str(path))
 
