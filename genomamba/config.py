@@ -230,6 +230,8 @@ class PretrainConfig:
     """Where to train: cpu. auto takes the best there is."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of training's matrix products; auto is bfloat16 where the CPU has it. Held-out figures are in float32."""
+    recompute: bool = False
+    """Keep only the inputs of each mixer and compute the rest again in backward: less memory, more time."""
     threads: int | None = None
     """CPU threads. Default: the CPU set, SLURM_CPUS_PER_TASK."""
     workers: int | None = None

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genomamba.config import ModelConfig
-from genomamba_kernels import causal_conv1d, selective_scan
+from genomamba_kernels import MixerState, MixerWeights, causal_conv1d, fused_mixer, selective_scan
 
 __all__ = ["BidirectionalMixer", "Mixer"]
 
@@ -28,6 +28,11 @@ class Mixer(nn.Module):
     reverse : bool
         Walk from the last position to the first, in place.
 
+    Attributes
+    ----------
+    recompute : bool
+        Keep only the input for backward, and compute the rest again there: less memory, more time.
+
     References
     ----------
     Gu & Dao 2023, "Mamba", arXiv:2312.00752, section 3.4 and figure 3.
@@ -37,6 +42,7 @@ class Mixer(nn.Module):
         super().__init__()
         d_model, d_inner, d_state = config.d_model, config.d_inner, config.d_state
         self.d_state, self.dt_rank, self.reverse = d_state, config.resolved_dt_rank, reverse
+        self.recompute = False
         self.in_proj = nn.Linear(d_model, 2 * d_inner, bias=config.proj_bias)
         self.conv1d = nn.Conv1d(d_inner, d_inner, config.d_conv, groups=d_inner, bias=config.conv_bias)
         self.x_proj = nn.Linear(d_inner, self.dt_rank + 2 * d_state, bias=False)
@@ -65,37 +71,90 @@ class Mixer(nn.Module):
         # The inverse of softplus: x = y + log(1 - exp(-y)).
         self.dt_proj.bias.copy_(delta + torch.log(-torch.expm1(-delta)))
 
+    @property
+    def A(self) -> Tensor:  # noqa: N802
+        """The state matrix, (d_inner, d_state), negative: float32, or float64 where its logarithm is."""
+        return -torch.exp(self.A_log.float() if self.A_log.dtype != torch.float64 else self.A_log)
+
     def project_in(self, x_blm: Tensor) -> tuple[Tensor, Tensor]:
         """Return the scan's input and the gate, each (batch, length, d_inner) and contiguous."""
         weight_x, weight_z = self.in_proj.weight.chunk(2)
         bias_x, bias_z = (None, None) if self.in_proj.bias is None else self.in_proj.bias.chunk(2)
         return F.linear(x_blm, weight_x, bias_x), F.linear(x_blm, weight_z, bias_z)
 
-    def mix(self, x_bld: Tensor, z_bld: Tensor) -> Tensor:
-        """Convolve, scan and gate: (batch, length, d_inner) twice in, once out, all of one dtype."""
-        u_bld = causal_conv1d(
-            x_bld, self.conv1d.weight.squeeze(1), self.conv1d.bias, activation="silu", reverse=self.reverse
+    def mix(
+        self, x_bld: Tensor, z_bld: Tensor, state: MixerState | None = None, cu_seqlens: Tensor | None = None
+    ) -> tuple[Tensor, MixerState]:
+        """Convolve, scan and gate.
+
+        Parameters
+        ----------
+        x_bld, z_bld : (batch, length, d_inner)
+            As `project_in` gives them, of one dtype.
+        state : MixerState, optional
+            What the piece before this one, in the direction of the mixer, returned.
+        cu_seqlens : (sequences + 1,), int64, optional
+            Borders of sequences packed in a batch of 1.
+
+        Returns
+        -------
+        y : (batch, length, d_inner)
+        state : MixerState
+            For the next piece.
+        """
+        conv_state, scan_state = (None, None) if state is None else state
+        u_bld, conv_state = causal_conv1d(
+            x_bld,
+            self.conv1d.weight.squeeze(1),
+            self.conv1d.bias,
+            activation="silu",
+            initial_state=conv_state,
+            return_final_state=True,
+            reverse=self.reverse,
+            cu_seqlens=cu_seqlens,
         )
         parameters = self.x_proj(u_bld)
         low_rank, B_bln, C_bln = parameters.split([self.dt_rank, self.d_state, self.d_state], dim=-1)
-        y_bld: Tensor = selective_scan(
+        y_bld, scan_state = selective_scan(
             u_bld,
             F.linear(low_rank, self.dt_proj.weight),
-            -torch.exp(self.A_log.float() if self.A_log.dtype != torch.float64 else self.A_log),
+            self.A,
             B_bln.contiguous(),
             C_bln.contiguous(),
             D=self.D,
             z=z_bld,
             delta_bias=self.dt_proj.bias,
             delta_softplus=True,
+            initial_state=scan_state,
+            return_final_state=True,
             reverse=self.reverse,
+            cu_seqlens=cu_seqlens,
         )
-        return y_bld
+        return y_bld, MixerState(conv_state, scan_state)
 
-    def forward(self, x_blm: Tensor) -> Tensor:
+    def advance(self, x_blm: Tensor, state: MixerState | None) -> tuple[Tensor, MixerState]:
+        """Map one piece of a sequence, (batch, length, d_model), from the state before it to the state after it."""
+        y_bld, state = self.mix(*self.project_in(x_blm), state)
+        return self.out_proj(y_bld), state
+
+    def forward(self, x_blm: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
         """Map (batch, length, d_model) to the same shape."""
-        projected: Tensor = self.out_proj(self.mix(*self.project_in(x_blm)))
-        return projected
+        if not self.recompute:
+            y_bld, _ = self.mix(*self.project_in(x_blm), cu_seqlens=cu_seqlens)
+            projected: Tensor = self.out_proj(y_bld)
+            return projected
+        weights = MixerWeights(
+            in_proj=self.in_proj.weight,
+            conv_weight=self.conv1d.weight.squeeze(1),
+            x_proj=self.x_proj.weight,
+            dt_proj=self.dt_proj.weight,
+            A=self.A,
+            out_proj=self.out_proj.weight,
+            conv_bias=self.conv1d.bias,
+            dt_bias=self.dt_proj.bias,
+            D=self.D,
+        )
+        return fused_mixer(x_blm, weights, reverse=self.reverse, cu_seqlens=cu_seqlens)
 
 
 class BidirectionalMixer(nn.Module):
@@ -114,16 +173,22 @@ class BidirectionalMixer(nn.Module):
             self.mamba_rev.in_proj = self.mamba_fwd.in_proj
             self.mamba_rev.out_proj = self.mamba_fwd.out_proj
 
-    def forward(self, x_blm: Tensor) -> Tensor:
+    def forward(self, x_blm: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
         """Map (batch, length, d_model) to the same shape."""
         forward, backward = self.mamba_fwd, self.mamba_rev
-        if not self.tied:
-            left, right = forward(x_blm), backward(x_blm)
-            both: Tensor = left * right if self.multiplies else left + right
-            return both
+        if forward.recompute and x_blm.dtype == torch.float32 and torch.is_autocast_enabled(x_blm.device.type):
+            # Once: each direction would keep a copy of its own.
+            x_blm = x_blm.to(torch.get_autocast_dtype(x_blm.device.type))
+        if forward.recompute or not self.tied:
+            return self.merge(forward(x_blm, cu_seqlens), backward(x_blm, cu_seqlens))
         x_bld, z_bld = forward.project_in(x_blm)
-        left, right, out = forward.mix(x_bld, z_bld), backward.mix(x_bld, z_bld), forward.out_proj
+        left, _ = forward.mix(x_bld, z_bld, cu_seqlens=cu_seqlens)
+        right, _ = backward.mix(x_bld, z_bld, cu_seqlens=cu_seqlens)
+        out = forward.out_proj
         if self.multiplies:
-            product: Tensor = out(left) * out(right)
-            return product
+            return self.merge(out(left), out(right))
         return F.linear(left + right, out.weight, None if out.bias is None else 2 * out.bias)
+
+    def merge(self, forward: Tensor, backward: Tensor) -> Tensor:
+        """Combine what the two directions give."""
+        return forward * backward if self.multiplies else forward + backward

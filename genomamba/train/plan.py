@@ -190,6 +190,7 @@ def make_plan(config: PretrainConfig) -> Plan:
                      f"{config.context:,}", f"{longest:,}")  # fmt: skip
     torch.manual_seed(config.seed)
     model = LanguageModel(model_config) if given is None else given
+    model.set_recompute(config.recompute)
     config = _resolve_limits(config, model, split)
     return Plan(
         config=config,
