@@ -35,8 +35,8 @@ def machine_name() -> str:
     return re.sub(r"[^a-z0-9]+", "-", f"{environment_facts()['cpu']} {cores} cores".lower()).strip("-")
 
 
-def write(file: str, case: str, **values: Any) -> None:
-    """Append one line to results/<machine>/<file>.jsonl and print it."""
+def write(file: str, case: str, *, folder: str | None = None, **values: Any) -> None:
+    """Append one line to results/<folder>/<file>.jsonl and print it; without a folder, that of the machine."""
     row = {
         "case": case,
         **values,
@@ -44,7 +44,7 @@ def write(file: str, case: str, **values: Any) -> None:
         "load_1min": round(os.getloadavg()[0], 2),
         "date": now(),
     }
-    path = HERE / "results" / machine_name() / f"{file}.jsonl"
+    path = HERE / "results" / (folder or machine_name()) / f"{file}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as stream:
         stream.write(json.dumps(row) + "\n")
