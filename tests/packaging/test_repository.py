@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from genomamba.cli import index, main, pretrain, report
+from genomamba.cli import convert, index, main, pretrain, report
 
 ROOT = Path(__file__).parents[2]
-PARSERS = {"pretrain": pretrain.parser, "index": index.parser, "report": report.parser}
+PARSERS = {"pretrain": pretrain.parser, "index": index.parser, "report": report.parser, "convert": convert.parser}
 # Absolute paths of somebody's own machine, and files of editors and systems.
 PRIVATE = re.compile(r"(?<![\w.~$}/-])/(?:home|Users|root|work|opt|mnt|scratch)/[\w.]")
 
