@@ -1,11 +1,11 @@
 """Time the kernels on a GPU, beside what the GPU could do at best.
 
     python benchmarks/gpu.py                     # every case, two minutes
-    python benchmarks/gpu.py --cases scan lengths --out results
+    python benchmarks/gpu.py --cases scan lengths
     python benchmarks/gpu.py --dry-run           # every case at tiny sizes on the CPU, in Triton's interpreter
 
 The numbers are checked first, and nothing is timed where they are wrong. Results are appended as JSON lines to
-benchmarks/results/<GPU>/gpu.jsonl, or below another folder; a dry run writes nothing.
+benchmarks/results/<GPU>/gpu.jsonl; a dry run writes nothing.
 """
 
 import argparse
@@ -14,7 +14,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
 from typing import Any
 
 if "--dry-run" in sys.argv:
@@ -60,7 +59,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--repeats", type=int, default=30, help="timed repeats of each case (default: 30)")
-    parser.add_argument("--out", type=Path, help="folder for the results (default: results beside this file)")
     parser.add_argument("--dry-run", action="store_true", help="tiny sizes on the CPU; writes nothing")
     options = parser.parse_args()
     options.device = "cpu" if options.dry_run else "cuda"
@@ -83,11 +81,11 @@ def _note(options: argparse.Namespace, case: str, record: Record) -> None:
     if options.dry_run:
         show(case, record)
     else:
-        write("gpu", case, device=options.device, results=options.out, **record)
+        write("gpu", case, device=options.device, **record)
 
 
 def disagreement(device: str) -> str:
-    """Return the first result in float64 that is not that of the reference, on a shape that crosses every edge, or ""."""
+    """Return the first result in float64 that is not the reference's, on a shape that crosses every edge, or ""."""
     torch.manual_seed(0)
     shape = Shape(2, 150, 70, 5) if device == "cuda" else Shape(2, 9, 5, 3)
     inputs = {name: tensor.double() for name, tensor in scan_inputs(shape, device).items()}

@@ -3,11 +3,11 @@
     python benchmarks/long.py               # a few minutes; needs 110 GiB of memory on the GPU
     python benchmarks/long.py --dry-run     # tiny sizes on the CPU, in Triton's interpreter
 
-The exact results come from `blocked_scan`: the sequence is cut into blocks of equal length, which are walked side by side
-in plain PyTorch, in float64. It is compared with the loop of the reference first. In float32 the same function stands for
-eager PyTorch, whose errors the kernels' may exceed twofold at most, per channel. Errors and times are appended as JSON
-lines to benchmarks/results/<GPU>/long.jsonl, and any error above that ends with status 1. A small case runs
-under compute-sanitizer, where that is there and takes the device.
+The exact results come from `blocked_scan`: the sequence is cut into blocks of equal length, which are walked side by
+side in plain PyTorch, in float64. It is compared with the loop of the reference first. In float32 the same function
+stands for eager PyTorch: the errors of the kernels may be twice its errors, per channel. Errors and times are appended
+as JSON lines to benchmarks/results/<GPU>/long.jsonl, and a larger error ends with status 1. A small case runs under
+compute-sanitizer, where that is there and takes the device.
 """
 
 import argparse
@@ -17,7 +17,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 if "--dry-run" in sys.argv:
@@ -56,7 +55,6 @@ def main() -> None:
     """Check every case and append one line for each result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
-    parser.add_argument("--out", type=Path, help="folder for the results (default: results beside this file)")
     parser.add_argument("--dry-run", action="store_true", help="tiny sizes on the CPU; writes nothing")
     options = parser.parse_args()
     options.device = "cpu" if options.dry_run else "cuda"
@@ -69,7 +67,7 @@ def main() -> None:
             if options.dry_run:
                 show(case, record)
             else:
-                write("long", case, device=options.device, results=options.out, **record)
+                write("long", case, device=options.device, **record)
             failed = failed or record.get("worst", 0.0) > 1
     if failed:
         sys.exit("errors above twice those of plain PyTorch: see the lines with a worst above 1")
@@ -90,11 +88,9 @@ def check_scan(name: str, shape: Shape, reverse: bool, device: str) -> Iterator[
     ours: Tensors = {}
 
     def run() -> None:
-        y, h = selective_scan(
-            **leaves, delta_softplus=True, return_final_state=True, reverse=reverse, backend="triton"
-        )
+        y, h = selective_scan(**leaves, delta_softplus=True, return_final_state=True, reverse=reverse, backend="triton")
         gradients = torch.autograd.grad((y, h), list(leaves.values()), (dy, dh))
-        ours.update({"y": y.detach(), "h": h.detach()} | {f"d{key}": d for key, d in zip(leaves, gradients, strict=True)})
+        ours.update(named(y.detach(), h.detach(), leaves, gradients))
 
     spread = seconds(lambda: (run(), torch.cuda.synchronize() if device == "cuda" else None), repeats=1)
     error: dict[str, list[Tensor]] = {}
@@ -111,29 +107,34 @@ def check_scan(name: str, shape: Shape, reverse: bool, device: str) -> Iterator[
             for key, expected in exact.items():
                 own = (slice(None), at) if key in BY_CHANNEL else (at,)
                 mine = ours[key][0] if key in (*BY_CHANNEL, "h", "dinitial_state") else ours[key]
-                error.setdefault(key, []).append(errors(mine[own], plain[key], expected, 1 if key in BY_CHANNEL else 0))
+                error.setdefault(key, []).append(sizes(mine[own], plain[key], expected, 1 if key in BY_CHANNEL else 0))
         for key, expected in over_channels[torch.float64].items():
-            error[key] = [errors(ours[key][0], over_channels[torch.float32][key], expected, 1)]
+            error[key] = [sizes(ours[key][0], over_channels[torch.float32][key], expected, 1)]
     for key, parts in error.items():
-        actual, allowed, eager = torch.cat(parts, dim=1)
-        worst = (actual / allowed).max().item()
-        ratio = (actual.square().mean() / eager.square().mean()).sqrt().item()
-        facts = {"result": key, "worst": math.inf if math.isnan(worst) else worst, "ratio_to_plain": ratio}
+        facts = summary(key, torch.cat(parts, dim=1), ours[key].dtype)
         yield {"what": name, "reverse": reverse} | shape._asdict() | facts | {"call_s": spread["p50_s"]}
 
 
-def errors(actual: Tensor, plain: Tensor, exact: Tensor, axis: int) -> Tensor:
-    """Return, per channel, root mean squares: of our error, of what is allowed, and of plain PyTorch's."""
-    eps = torch.finfo(actual.dtype).eps
+def sizes(actual: Tensor, plain: Tensor, exact: Tensor, axis: int) -> Tensor:
+    """Return, per channel, mean squares: of our error, of plain PyTorch's, and of the exact results."""
     others = tuple(i for i in range(exact.dim()) if i != axis)
+    parts = (actual.double() - exact, plain.to(actual.dtype).double() - exact, exact.double())
+    return torch.stack([part.square().mean(others) if others else part.square() for part in parts])
 
-    def size(x: Tensor) -> Tensor:
-        return x.double().square().mean(others).sqrt() if others else x.double().abs()
 
-    plain_error = size(plain.to(actual.dtype).double() - exact)
-    # A number that rounds luckily in plain PyTorch is allowed a rounding all the same.
-    allowed = 2 * plain_error + eps / 4 * size(exact)
-    return torch.stack([size(actual.double() - exact), allowed, plain_error])
+def summary(name: str, squares: Tensor, dtype: torch.dtype) -> dict[str, Any]:
+    """Return the largest share of the error allowed that a channel takes, and our error over plain PyTorch's.
+
+    The bar is that of the tests: twice the error of plain PyTorch, that of its median channel where this is more, and
+    one eps of the results. Vectors over channels are taken whole.
+    """
+    if name in ("dD", "ddelta_bias", "dbias"):
+        squares = squares.mean(1, keepdim=True)
+    ours, plain, exact = squares.sqrt()
+    allowed = 2 * torch.maximum(plain, (plain / exact).median() * exact) + torch.finfo(dtype).eps * exact
+    worst = (ours / allowed).max().item()
+    ratio = (squares[0].mean() / squares[1].mean()).sqrt().item()
+    return {"result": name, "worst": math.inf if math.isnan(worst) else worst, "ratio_to_plain": ratio}
 
 
 def blocked_scan(inputs: Tensors, dtype: torch.dtype, reverse: bool) -> Tensors:
@@ -145,8 +146,8 @@ def blocked_scan(inputs: Tensors, dtype: torch.dtype, reverse: bool) -> Tensors:
     Parameters
     ----------
     inputs : dict
-        u, delta, z, dy : (length, d_inner); B, C : (length, d_state); A : (d_inner, d_state); D, delta_bias : (d_inner,);
-        initial_state, dh : (d_inner, d_state).
+        u, delta, z, dy : (length, d_inner); B, C : (length, d_state); D, delta_bias : (d_inner,);
+        A, initial_state, dh : (d_inner, d_state).
     dtype : torch.dtype
         Everything is computed in it.
     """
@@ -219,6 +220,11 @@ def blocked_scan(inputs: Tensors, dtype: torch.dtype, reverse: bool) -> Tensors:
     }
 
 
+def named(y: Tensor, h: Tensor, leaves: Tensors, gradients: tuple[Tensor, ...]) -> Tensors:
+    """Return results by the names that `blocked_scan` gives them."""
+    return {"y": y, "h": h} | {f"d{key}": tensor for key, tensor in zip(leaves, gradients, strict=True)}
+
+
 def turned(x: Tensor, reverse: bool) -> Tensor:
     """Return a tensor with its positions in the order of the walk."""
     return x.flip(0) if reverse else x
@@ -256,7 +262,7 @@ def part_of(inputs: Tensors, at: slice) -> Tensors:
 
 
 def check_blocked_scan(device: str) -> None:
-    """Compare `blocked_scan` in float64 with the loop of the reference and its autograd; AssertionError if they differ."""
+    """Compare `blocked_scan` in float64 with the loop of the reference; AssertionError where they differ."""
     for reverse in (False, True):
         inputs = {key: x.double() for key, x in long_inputs(Shape(1, 39, 3, 2), device).items()}
         part = part_of(inputs, slice(None))
@@ -266,7 +272,7 @@ def check_blocked_scan(device: str) -> None:
             **leaves, delta_softplus=True, return_final_state=True, reverse=reverse, backend="reference"
         )
         gradients = torch.autograd.grad(outputs, list(leaves.values()), seeds)
-        expected = {"y": outputs[0], "h": outputs[1]} | {f"d{key}": d for key, d in zip(leaves, gradients, strict=True)}
+        expected = named(*outputs, leaves, gradients)
         for key, ours in blocked_scan(part, torch.float64, reverse).items():
             torch.testing.assert_close(ours, expected[key].view(ours.shape), rtol=1e-10, atol=1e-10, msg=key)
 
@@ -275,9 +281,11 @@ def convolution(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Forward and backward of the convolution beyond 2^31 numbers."""
     shape = (TINY_SHAPES if options.dry_run else SHAPES)["2^31 numbers"]
     torch.manual_seed(0)
-    size = shape[:3]
-    x, dy = torch.randn(2, *size, device=options.device, dtype=torch.bfloat16)
-    weight, bias = torch.randn(shape.d_inner, 4, device=options.device), torch.randn(shape.d_inner, device=options.device)
+    x, dy = torch.randn(2, *shape[:3], device=options.device, dtype=torch.bfloat16)
+    weight, bias = (
+        torch.randn(shape.d_inner, 4, device=options.device),
+        torch.randn(shape.d_inner, device=options.device),
+    )
     leaves = [tensor.requires_grad_() for tensor in (x, weight, bias)]
     y = causal_conv1d(*leaves, activation="silu", backend="triton")
     ours = [y.detach(), *torch.autograd.grad(y, leaves, dy)]
@@ -292,13 +300,10 @@ def convolution(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
             results.append([expected.detach(), *torch.autograd.grad(expected, own, dy[..., at].to(kind))])
         for i, (mine, exact, plain) in enumerate(zip(ours, *results, strict=True)):
             mine, axis = (mine[..., at], 2) if mine.dim() == 3 else (mine[at], 0)
-            parts[i].append(errors(mine, plain, exact, axis))
+            parts[i].append(sizes(mine, plain, exact, axis))
     for name, part in zip(("y", "dx", "dweight", "dbias"), parts, strict=True):
-        actual, allowed, eager = torch.cat(part, dim=1)
-        worst = (actual / allowed).max().item()
-        ratio = (actual.square().mean() / eager.square().mean()).sqrt().item()
-        facts = {"result": name, "worst": math.inf if math.isnan(worst) else worst, "ratio_to_plain": ratio}
-        yield {"what": "2^31 numbers", "batch": 1, "length": shape.length, "d_inner": shape.d_inner, "d_conv": 4} | facts
+        facts = summary(name, torch.cat(part, dim=1), torch.bfloat16 if name in ("y", "dx") else torch.float32)
+        yield {"what": "2^31 numbers", "batch": 1, "length": shape.length, "d_inner": shape.d_inner} | facts
 
 
 def sanitizer(options: argparse.Namespace) -> Iterator[dict[str, Any]]:

@@ -89,7 +89,6 @@ def main() -> None:
     parser.add_argument("--arch", help="compute capability to build for, such as 9.0 (default: that of the GPU)")
     parser.add_argument("--build-only", action="store_true", help="stop after the build")
     parser.add_argument("--repeats", type=int, default=30, help="timed repeats of each case (default: 30)")
-    parser.add_argument("--out", type=Path, help="folder for the results (default: results beside this file)")
     parser.add_argument("--dry-run", action="store_true", help="tiny sizes on the CPU; builds and writes nothing")
     options = parser.parse_args()
     options.device = "cpu" if options.dry_run else "cuda"
@@ -108,7 +107,7 @@ def main() -> None:
         if options.dry_run:
             show(case, record)
         else:
-            write("peers", case, device=options.device, results=options.out, **record)
+            write("peers", case, device=options.device, **record)
     return
 
 

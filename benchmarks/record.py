@@ -16,7 +16,8 @@ import torch
 
 from genomamba.environment import environment_facts, now
 
-HERE = Path(__file__).resolve().parent
+RESULTS = Path(os.environ.get("BENCHMARK_RESULTS") or Path(__file__).resolve().parent / "results")
+"""Folder of all results."""
 
 
 def seconds(call: Callable[[], object], *, repeats: int, warmup: int = 1) -> dict[str, float]:
@@ -62,8 +63,8 @@ def device_facts(device: str) -> dict[str, Any]:
     }
 
 
-def write(file: str, case: str, *, device: str = "cpu", results: Path | None = None, **values: Any) -> None:
-    """Append one line to <results>/<machine>/<file>.jsonl and print it; results/ beside this file by default."""
+def write(file: str, case: str, *, device: str = "cpu", **values: Any) -> None:
+    """Append one line to <results>/<machine>/<file>.jsonl and print it."""
     row = {
         "case": case,
         **values,
@@ -72,7 +73,7 @@ def write(file: str, case: str, *, device: str = "cpu", results: Path | None = N
         "load_1min": round(os.getloadavg()[0], 2),
         "date": now(),
     }
-    path = (results or HERE / "results") / machine_name(device) / f"{file}.jsonl"
+    path = RESULTS / machine_name(device) / f"{file}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as stream:
         stream.write(json.dumps(row) + "\n")
