@@ -63,8 +63,8 @@ def device_facts(device: str) -> dict[str, Any]:
     }
 
 
-def write(file: str, case: str, *, device: str = "cpu", **values: Any) -> None:
-    """Append one line to <results>/<machine>/<file>.jsonl and print it."""
+def write(file: str, case: str, *, device: str = "cpu", folder: str | None = None, **values: Any) -> None:
+    """Append one line to <results>/<folder>/<file>.jsonl and print it; without a folder, that of the machine."""
     row = {
         "case": case,
         **values,
@@ -73,7 +73,7 @@ def write(file: str, case: str, *, device: str = "cpu", **values: Any) -> None:
         "load_1min": round(os.getloadavg()[0], 2),
         "date": now(),
     }
-    path = RESULTS / machine_name(device) / f"{file}.jsonl"
+    path = RESULTS / (folder or machine_name(device)) / f"{file}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as stream:
         stream.write(json.dumps(row) + "\n")
