@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
 import os
 import re
@@ -53,13 +52,15 @@ def device_facts(device: str) -> dict[str, Any]:
     """Return what else a result depends on: nothing on a CPU, the GPU and what drives it otherwise."""
     if device != "cuda":
         return {}
+    import triton
+
     gpu = torch.cuda.get_device_properties(0)
     return {
         "gpu": gpu.name,
         "multiprocessors": gpu.multi_processor_count,
         "memory_gib": round(gpu.total_memory / 2**30, 1),
         "cuda": torch.version.cuda or torch.version.hip,
-        "triton": importlib.metadata.version("triton"),
+        "triton": triton.__version__,
     }
 
 
