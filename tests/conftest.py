@@ -10,6 +10,12 @@ import pytest
 # As the command line has it, and read when torch is imported: threads that wait soon sleep, so tests need not be alone.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
+import torch
+
+# Without a GPU the Triton kernels run in Triton's interpreter, which has to be chosen before Triton is imported.
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"
+
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Path:
@@ -30,3 +36,18 @@ def data_dir() -> Path:
     if not named:
         pytest.skip("GENOMAMBA_DATA names no folder of real data")
     return Path(named)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--share", metavar="I/N", help="run every Nth test alone, from the Ith on, counted from 0")
+
+
+# After -k and -m have chosen, so that shares are alike.
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    share = config.getoption("--share")
+    if share is not None:
+        first, step = map(int, share.split("/"))
+        kept = items[first::step]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept

@@ -13,8 +13,13 @@ import genomamba
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base", "snakemake": "snakemake-minimal"}
-EXTRAS = ("pipelines",)
+CONDA_NAMES = {
+    "huggingface-hub": "huggingface_hub",
+    "torch": "pytorch",
+    "matplotlib": "matplotlib-base",
+    "snakemake": "snakemake-minimal",
+}
+EXTRAS = ("pipelines", "triton")
 
 
 def pip_bounds(requirements):
@@ -52,7 +57,8 @@ def test_dev_holds_the_bounds_of_the_other_extras():
 
 def test_constraints_fit_the_bounds():
     lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
-    bounds = {Requirement(line).name: Requirement(line).specifier for line in PROJECT["dependencies"]}
+    requirements = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["triton"]]
+    bounds = {Requirement(line).name: Requirement(line).specifier for line in requirements}
     assert lines
     for pin in map(Requirement, lines):
         (exact,) = pin.specifier
