@@ -3,10 +3,13 @@
 find_python = for p in python3 python3.13 python3.12 python3.11 python3.14 python; do \
 	$$p -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done
 PYTHON ?= $(shell $(find_python))
+# On a machine with a GPU: the Python that holds PyTorch and Triton; nothing is installed. OUT names a folder for results.
+GPU_PYTHON ?= python3
+RUN_GPU = BENCHMARK_RESULTS=$(OUT) PYTHONPATH=.:kernels:tests $(GPU_PYTHON)
 PIP_INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-slow lint types layers wheel-check bench clean
+.PHONY: help demo test test-slow lint types layers wheel-check bench gpu gpu-long gpu-peers clean
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -50,6 +53,16 @@ bench: .venv/installed-dev ## figures, appended to benchmarks/results; with FAST
 	.venv/bin/python benchmarks/scan.py
 	.venv/bin/python benchmarks/train.py
 	$(if $(FASTA),.venv/bin/python benchmarks/stream.py --fasta $(FASTA))
+
+gpu: ## on a GPU: tests of the kernels, then their figures, where GPU_PYTHON holds PyTorch and Triton; 8 minutes
+	$(RUN_GPU) benchmarks/gate.py
+	$(RUN_GPU) benchmarks/gpu.py
+
+gpu-long: ## on a GPU: a million positions, and beyond 2^31 numbers, against float64; 110 GiB
+	$(RUN_GPU) benchmarks/long.py
+
+gpu-peers: ## on a GPU: figures beside CUDA peers, built from the archives in PEERS=folder, or from those that pip fetches
+	$(RUN_GPU) benchmarks/peers.py $(if $(PEERS),--sources $(PEERS))
 
 clean: ## remove what make and the tools have made; runs/ stays
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -11,9 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from genomamba.train.run_folder import environment_facts, now
+import torch
 
-HERE = Path(__file__).resolve().parent
+from genomamba.environment import environment_facts, now
+
+RESULTS = Path(os.environ.get("BENCHMARK_RESULTS") or Path(__file__).resolve().parent / "results")
+"""Folder of all results."""
 
 
 def seconds(call: Callable[[], object], *, repeats: int, warmup: int = 1) -> dict[str, float]:
@@ -25,32 +28,62 @@ def seconds(call: Callable[[], object], *, repeats: int, warmup: int = 1) -> dic
         start = time.perf_counter()
         call()
         times.append(time.perf_counter() - start)
-    times.sort()
-    return {"best_s": times[0]} | {f"p{p}_s": times[min(repeats - 1, p * repeats // 100)] for p in (50, 20, 80)}
+    return quantiles(times)
 
 
-def machine_name() -> str:
-    """Name of the results folder: the CPU and how many cores this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return re.sub(r"[^a-z0-9]+", "-", f"{environment_facts()['cpu']} {cores} cores".lower()).strip("-")
+def quantiles(times: list[float]) -> dict[str, float]:
+    """Return the best, p50, p20 and p80 of some times."""
+    times = sorted(times)
+    last = len(times) - 1
+    return {"best_s": times[0]} | {f"p{p}_s": times[min(last, p * len(times) // 100)] for p in (50, 20, 80)}
 
 
-def write(file: str, case: str, **values: Any) -> None:
-    """Append one line to results/<machine>/<file>.jsonl and print it."""
+def machine_name(device: str = "cpu") -> str:
+    """Name of the results folder: the GPU, or the CPU and how many cores this process may use."""
+    if device == "cuda":
+        name = torch.cuda.get_device_name()
+    else:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        name = f"{environment_facts()['cpu']} {cores} cores"
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def device_facts(device: str) -> dict[str, Any]:
+    """Return what else a result depends on: nothing on a CPU, the GPU and what drives it otherwise."""
+    if device != "cuda":
+        return {}
+    import triton
+
+    gpu = torch.cuda.get_device_properties(0)
+    return {
+        "gpu": gpu.name,
+        "multiprocessors": gpu.multi_processor_count,
+        "memory_gib": round(gpu.total_memory / 2**30, 1),
+        "cuda": torch.version.cuda or torch.version.hip,
+        "triton": triton.__version__,
+    }
+
+
+def write(file: str, case: str, *, device: str = "cpu", folder: str | None = None, **values: Any) -> None:
+    """Append one line to <results>/<folder>/<file>.jsonl and print it; without a folder, that of the machine."""
     row = {
         "case": case,
         **values,
         **environment_facts(),
+        **device_facts(device),
         "load_1min": round(os.getloadavg()[0], 2),
         "date": now(),
     }
-    path = HERE / "results" / machine_name() / f"{file}.jsonl"
+    path = RESULTS / (folder or machine_name(device)) / f"{file}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as stream:
         stream.write(json.dumps(row) + "\n")
-    figures = {
-        key: f"{value:,.4g}" if isinstance(value, float) else value for key, value in (row.items()) if key in values
-    }
+    show(case, values)
+
+
+def show(case: str, values: dict[str, Any]) -> None:
+    """Print the figures of one case on a line."""
+    figures = {key: f"{value:,.4g}" if isinstance(value, float) else value for key, value in values.items()}
     print(case, figures, flush=True)
 
 

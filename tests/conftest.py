@@ -36,3 +36,18 @@ def data_dir() -> Path:
     if not named:
         pytest.skip("GENOMAMBA_DATA names no folder of real data")
     return Path(named)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--share", metavar="I/N", help="run every Nth test alone, from the Ith on, counted from 0")
+
+
+# After -k and -m have chosen, so that shares are alike.
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    share = config.getoption("--share")
+    if share is not None:
+        first, step = map(int, share.split("/"))
+        kept = items[first::step]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept

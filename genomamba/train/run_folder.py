@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import shutil
-import subprocess
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numba
-import torch
-
-import genomamba
 from genomamba.config import PretrainConfig
+from genomamba.environment import environment_facts, now
 from genomamba.errors import RunError
 from genomamba.files import atomic_file, read_json, remove_strays, write_json
 from genomamba.settings import from_yaml, settings_of, to_yaml
 
-__all__ = ["RunFolder", "check_free", "environment_facts", "now"]
+__all__ = ["RunFolder", "check_free"]
 
 FILES = (
     "config.yaml", "dataset.json", "metrics.jsonl", "metrics.csv", "evaluation.json", "report.html",
@@ -135,24 +128,6 @@ def check_free(path: Path, *, resume: bool, force: bool) -> None:
         raise RunError(f"{path}: is not empty and holds no run; give another folder by --out")
 
 
-def environment_facts() -> dict[str, Any]:
-    """Versions and machine, for run.json."""
-    return {
-        "genomamba": genomamba.__version__,
-        "commit": _commit(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numba": numba.__version__,
-        "platform": platform.platform(),
-        "cpu": _cpu(),
-    }
-
-
-def now() -> str:
-    """Time in UTC, ISO 8601, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
 def _facts(path: Path) -> dict[str, Any] | None:
     """Return what run.json says, or None where there is none of ours."""
     file = path / "run.json"
@@ -166,21 +141,3 @@ def _clear(path: Path) -> None:
         shutil.rmtree(folder)
     for name in FILES:
         (path / name).unlink(missing_ok=True)
-
-
-def _commit() -> str | None:
-    here = Path(__file__).resolve().parents[2]
-    if not (here / ".git").exists():
-        return None
-    answer = subprocess.run(
-        ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    return answer.stdout.strip() or None
-
-
-def _cpu() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if os.path.exists(cpuinfo) else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

@@ -2,7 +2,7 @@
 
 All take and return tensors of the dtype of the state, float32 or float64, and pass NaN through. In float32 they use
 only `tl.exp2`, one instruction on every GPU: `tl.exp` rounds its product with log2(e), and `tl.log` loses the digits of
-small results.
+small results. In float64 they share the constants of `tl.exp2` with the decays: registers for them are few.
 """
 
 # mypy: disable-error-code="no-untyped-def"
@@ -12,22 +12,25 @@ import triton.language as tl
 
 LOG2_E = tl.constexpr(1.4426950408889634)
 """The kernels raise 2, not e, to powers: A is multiplied by this on the host."""
-_LOG2_E_HIGH = tl.constexpr(1.4426950216293335)
-_LOG2_E_LOW = tl.constexpr(1.9259629911266175e-08)
 _LN_2 = tl.constexpr(0.6931471805599453)
-_LEAST = tl.constexpr(-87.0)
-"""Least exponent of e: below it lies the range that a GPU rounds to 0."""
+# log2(e) rounded to float32, what is left, and the same in float64. Below the least exponent, results are rounded to 0.
+_LOG2_E_32, _LOG2_E_32_REST, _LEAST_32 = (tl.constexpr(x) for x in (1.4426950216293335, 1.9259629911266175e-08, -87.0))
+_LOG2_E_64, _LOG2_E_64_REST, _LEAST_64 = (tl.constexpr(x) for x in (1.4426950408889634, 2.0355273740931033e-17, -708.0))
 
 
 @triton.jit
 def exp_minus_abs(x):
-    """Return exp(-|x|), between 0 and 1; below the smallest normal number a small one."""
+    """Return exp(-|x|), between 0 and 1, and a small number where that is below the smallest normal one."""
+    m = -tl.abs(x)
+    # The product with log2(e) is not rounded: |x| = 80 would otherwise cost 40 roundings of the result.
     if x.dtype == tl.float64:
-        return tl.exp(-tl.abs(x))
-    m = tl.maximum(-tl.abs(x), _LEAST, propagate_nan=tl.PropagateNan.ALL)
-    # log2(e) in two parts, and the rounding of the product put back: |x| = 80 would otherwise cost 40 roundings.
-    high = m * _LOG2_E_HIGH
-    low = tl.fma(m, _LOG2_E_HIGH, -high) + m * _LOG2_E_LOW
+        m = tl.maximum(m, _LEAST_64, propagate_nan=tl.PropagateNan.ALL)
+        high = m * _LOG2_E_64
+        low = tl.fma(m, tl.full(m.shape, _LOG2_E_64, tl.float64), -high) + m * _LOG2_E_64_REST
+    else:
+        m = tl.maximum(m, _LEAST_32, propagate_nan=tl.PropagateNan.ALL)
+        high = m * _LOG2_E_32
+        low = tl.fma(m, _LOG2_E_32, -high) + m * _LOG2_E_32_REST
     power = tl.exp2(high)
     return power + power * (low * _LN_2)
 

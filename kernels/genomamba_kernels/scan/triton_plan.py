@@ -5,8 +5,6 @@ Chunks come from shapes alone: the states between them are what forward leaves t
 
 from typing import NamedTuple
 
-import torch
-
 from genomamba_kernels._sequences import count_sequences, most_chunks
 from genomamba_kernels._triton_launch import Target
 from genomamba_kernels.scan.arguments import ScanArguments
@@ -25,15 +23,32 @@ class ForwardPlan(NamedTuple):
     """How forward is cut: a program is one warp that walks a segment for a block of channels."""
 
     block_d: int
-    """Channels of a program, a power of two. A thread holds one channel, and all its states or a part of them."""
+    """Channels of a program. A thread holds one channel, and all its states or a part of them."""
     tile: int
-    """States whose B and C a thread loads together, a power of two."""
+    """States whose B and C a thread loads together."""
     unroll: int
     """Positions of one turn of the loop."""
+    max_registers: int | None
+    """Limit on the registers of a thread, where it lets one more warp in and nothing is spilled."""
     segment: int
     """Positions of a program: a multiple of the chunk."""
-    max_registers: int | None
-    """Limit on the registers of a thread, where it lets one more warp in without spilling."""
+
+
+# By backend and bytes of a state; for each: up to which d_state, channels, tile, positions of a turn, registers.
+# Found with benchmarks/compiled.py. On AMD, rows of B and C that all threads read lie in scalar registers, and so
+# as not to spill those, two threads or more share a channel beyond 16 states.
+FORWARD = {
+    ("cuda", 4): (
+        (16, 32, 16, 4, 128),
+        (32, 32, 16, 2, 168),
+        (64, 16, 16, 1),
+        (128, 8, 16, 1),
+        (256, 4, 16, 1),
+    ),
+    ("cuda", 8): ((16, 32, 16, 1), (32, 16, 16, 1), (64, 8, 16, 1), (128, 4, 16, 1), (256, 2, 16, 1)),
+    ("hip", 4): ((16, 64, 16, 2), (64, 32, 16, 1), (128, 16, 16, 1), (256, 8, 16, 1)),
+    ("hip", 8): ((32, 32, 8, 1), (64, 16, 8, 1), (128, 8, 8, 1), (256, 4, 8, 1)),
+}
 
 
 def chunk_size(a: ScanArguments) -> int:
@@ -53,17 +68,9 @@ def borders_shape(a: ScanArguments) -> tuple[int, int, int]:
 def forward_plan(a: ScanArguments, target: Target) -> ForwardPlan:
     """Return how forward is cut."""
     padded = padded_state(a.A.shape[1])
-    lanes = 64 if target.backend == "hip" else 32
-    wide = a.A.dtype == torch.float64
-    # States a thread can hold without spilling; beyond them, threads share a channel.
-    most = 16 if wide else 32
-    block_d = lanes * most // max(padded, most)
-    if wide or padded > 32:
-        unroll = 1
-    else:
-        unroll = 2 if padded == 32 else 4
-    limited = target.backend == "cuda" and padded <= 16 and not wide
-    return ForwardPlan(block_d, min(padded, 16), unroll, _segment(a), 128 if limited else None)
+    rows = FORWARD[target.backend, a.A.element_size()]
+    block_d, tile, unroll, *limit = next(row[1:] for row in rows if padded <= row[0])
+    return ForwardPlan(block_d, min(tile, padded), unroll, limit[0] if limit else None, _segment(a))
 
 
 def _segment(a: ScanArguments) -> int:

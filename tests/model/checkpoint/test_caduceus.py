@@ -248,6 +248,11 @@ def test_a_head_of_its_own_is_read(make, draw, write):
     )
 
 
+def test_the_head_of_a_ps_network_is_tied_whatever_the_config_says(make):
+    folder, published = make(tie_word_embeddings=False)
+    torch.testing.assert_close(ours(load_model(folder), IDS), published.logits(IDS), rtol=0, atol=1e-10)
+
+
 def test_one_direction_is_read(make, draw, write):
     folder, published = make(rcps=False, bidirectional_weight_tie=False)
     config = published.config | {"bidirectional": False}

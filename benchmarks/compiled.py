@@ -1,0 +1,215 @@
+"""Compile the Triton kernels ahead of time, for GPUs that need not be here, and read what the binaries need.
+
+    python benchmarks/compiled.py                    # every GPU, every configuration that is ever chosen
+    python benchmarks/compiled.py --quick            # three GPUs, the main configuration
+    python benchmarks/compiled.py --targets sm_90 --cases "bfloat16 16" --record
+
+Launchers run on tensors without memory, and what they would start is compiled instead: exactly what users run. Exits
+with 1 where a kernel spills registers. With --record, lines are appended to benchmarks/results/compiled/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import json
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import triton
+from binaries import Binary, read_amdgcn, read_cubin
+from record import write
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from genomamba_kernels._checks import state_dtype
+from genomamba_kernels._triton_launch import Launch, Target, recorded
+from genomamba_kernels.scan import triton_launch as scan
+from genomamba_kernels.scan.arguments import ScanArguments
+
+TARGETS = {f"sm_{arch}": Target("cuda", arch) for arch in (75, 80, 86, 90, 100, 120)} | {"gfx942": Target("hip", 0x942)}
+QUICK = ("sm_80", "sm_90", "gfx942")
+TYPES = {
+    torch.float32: "fp32", torch.bfloat16: "bf16", torch.float64: "fp64", torch.int64: "i64", torch.int32: "i32",
+}  # fmt: skip
+MAIN_CASE = "bfloat16 16"
+
+
+@dataclass(frozen=True)
+class Case:
+    """Arguments of the kernels, as far as what is compiled depends on them."""
+
+    dtype: torch.dtype = torch.bfloat16
+    d_state: int = 16
+    d_inner: int = 512
+    bare: bool = False
+    """Leave out all that is optional."""
+    reverse: bool = False
+
+
+def _cases() -> dict[str, Case]:
+    cases = {MAIN_CASE: Case(), "bfloat16 16 reverse": Case(reverse=True), "bfloat16 16 bare": Case(bare=True)}
+    for d_state in (1, 4, 8, 16, 32, 64, 128, 256):
+        cases[f"float32 {d_state}"] = Case(torch.float32, d_state)
+        cases[f"bfloat16 {d_state}"] = Case(torch.bfloat16, d_state)
+    for d_state in (16, 256):
+        cases[f"float64 {d_state}"] = Case(torch.float64, d_state)
+        cases[f"bfloat16 {d_state}, 500 channels"] = Case(d_state=d_state, d_inner=500)
+    return cases
+
+
+CASES = _cases()
+
+
+def main() -> int:
+    """Compile and examine what was asked for, and return 1 where something spills."""
+    options = _parse()
+    if os.environ.get("TRITON_INTERPRET") == "1":
+        sys.exit("TRITON_INTERPRET=1 leaves nothing to compile; unset it")
+    jobs = []
+    for target in options.targets:
+        seen = set()
+        for case in options.cases:
+            for i, launch in enumerate(_launches(target, case)):
+                if (key := str(_key(launch))) not in seen:
+                    seen.add(key)
+                    jobs.append((target, case, i, options.max_registers))
+    rows = []
+    print(_line({name: name for name in _COLUMNS}))
+    with _pool(options.workers) as pool:
+        for row in pool.map(_examine, jobs):
+            print(_line(row), flush=True)
+            rows.append(row)
+            if options.record:
+                write(f"triton-{triton.__version__}", f"{row['kernel']} {row['case']}", folder="compiled", **row)
+    if options.json is not None:
+        options.json.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    spilled = [row for row in rows if row["spilled"]]
+    for row in spilled:
+        print(f"{row['kernel']} spills on {row['target']} in case '{row['case']}'", file=sys.stderr)
+    print(f"{len(jobs)} kernels by Triton {triton.__version__}, {len(spilled)} of them spill")
+    return 1 if spilled else 0
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--targets", nargs="+", choices=TARGETS, help="(default: all)")
+    parser.add_argument("--cases", nargs="+", choices=CASES, metavar="CASE", help=f"of {', '.join(CASES)}")
+    parser.add_argument("--quick", action="store_true", help=f"{', '.join(QUICK)} and '{MAIN_CASE}' where not named")
+    parser.add_argument("--max-registers", type=int, help="limit registers on NVIDIA's GPUs, to see what spills")
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--json", type=Path, help="write the rows to a file, one a line")
+    parser.add_argument("--record", action="store_true", help="append to benchmarks/results/compiled/")
+    options = parser.parse_args()
+    options.targets = options.targets or (QUICK if options.quick else list(TARGETS))
+    options.cases = options.cases or ([MAIN_CASE] if options.quick else list(CASES))
+    return options
+
+
+def _pool(workers: int) -> concurrent.futures.Executor:
+    # A forked child would share locks with threads of the parent.
+    return concurrent.futures.ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+
+
+def scan_forward(case: Case) -> None:
+    """Run forward of the scan so that each of its kernels is started."""
+    # Long enough for several segments a sequence, and for an odd number of positions.
+    scan.forward(_scan_arguments(case, length=2**17 + 1), keep=True)
+
+
+LAUNCHERS: tuple[Callable[[Case], None], ...] = (scan_forward,)
+
+
+def _scan_arguments(case: Case, length: int) -> ScanArguments:
+    wide = state_dtype(case.dtype)
+
+    def tensor(*shape: int, dtype: torch.dtype = case.dtype) -> torch.Tensor:
+        return torch.empty(*shape, dtype=dtype, device="meta")
+
+    d, n = case.d_inner, case.d_state
+    rows = [tensor(1, length, size) for size in (d, d, n, n, d)]
+    u, delta, B, C, z = rows
+    A = tensor(d, n, dtype=wide)
+    if case.bare:
+        return ScanArguments(u, delta, A, B, C, None, None, None, None, None, False, case.reverse)
+    D, bias, state = tensor(d, dtype=wide), tensor(d, dtype=wide), tensor(1, d, n, dtype=wide)
+    return ScanArguments(u, delta, A, B, C, D, z, bias, state, None, True, case.reverse)
+
+
+def _launches(target: str, case: str) -> list[Launch]:
+    with recorded(TARGETS[target]) as launches:
+        for launcher in LAUNCHERS:
+            launcher(CASES[case])
+    return launches
+
+
+def _key(launch: Launch) -> tuple[Any, ...]:
+    return launch.kernel.__name__, *_specialise(launch), launch.options
+
+
+def _specialise(launch: Launch) -> tuple[dict[str, str], dict[str, Any], dict[tuple[int], Any]]:
+    """Return the types of arguments, constants and what is known of the others, as Triton finds them at a launch."""
+    types: dict[str, str] = {}
+    constants: dict[str, Any] = {}
+    known: dict[tuple[int], Any] = {}
+    for i, parameter in enumerate(launch.kernel.params):
+        name, value = parameter.name, launch.arguments[parameter.name]
+        if isinstance(value, torch.Tensor):
+            types[name] = "*" + TYPES[value.dtype]
+            known[(i,)] = [["tt.divisibility", 16]]
+        elif parameter.is_constexpr or value is None or (value == 1 and not parameter.do_not_specialize):
+            types[name] = "constexpr"
+            constants[name] = value
+        else:
+            types[name] = "i32" if -(2**31) <= value < 2**31 else "i64"
+            if value % 16 == 0 and not parameter.do_not_specialize:
+                known[(i,)] = [["tt.divisibility", 16]]
+    return types, constants, known
+
+
+def _compile(launch: Launch, target: Target, max_registers: int | None) -> Binary:
+    types, constants, known = _specialise(launch)
+    source = ASTSource(fn=launch.kernel, signature=types, constexprs=constants, attrs=known)
+    if target.backend == "cuda":
+        options = launch.options if max_registers is None else launch.options | {"maxnreg": max_registers}
+        compiled = triton.compile(source, target=GPUTarget("cuda", target.arch, 32), options=options)
+        return read_cubin(compiled.asm["cubin"])
+    compiled = triton.compile(source, target=GPUTarget("hip", f"gfx{target.arch:x}", 64), options=launch.options)
+    return read_amdgcn(compiled.asm["amdgcn"])
+
+
+def _examine(job: tuple[str, str, int, int | None]) -> dict[str, Any]:
+    """Compile one launch and return its row of the table."""
+    target, case, i, max_registers = job
+    launch = _launches(target, case)[i]
+    binary = _compile(launch, TARGETS[target], max_registers)
+    threads = launch.num_warps * (32 if TARGETS[target].backend == "cuda" else 64)
+    row: dict[str, Any] = {
+        "target": target, "kernel": launch.kernel.__name__.strip("_"), "case": case, "registers": binary.registers,
+        "spilled": binary.spilled, "shared": binary.shared, "loop": binary.instructions,
+    }  # fmt: skip
+    if launch.work:
+        # Instructions of one thread for each piece of work of a thread.
+        row["per update"] = round(binary.instructions * threads / launch.work, 2)
+    return row | dict(binary.loop)
+
+
+_COLUMNS = {
+    "target": 7, "kernel": 22, "case": 26, "registers": 10, "spilled": 8, "shared": 7, "loop": 6, "per update": 11,
+    "exp": 5, "mul": 5, "fma": 5, "add": 5, "load": 5, "store": 6, "shuffle": 8, "barrier": 8, "other": 6,
+}  # fmt: skip
+
+
+def _line(row: dict[str, Any]) -> str:
+    cells = (f"{row.get(name, '')!s:<{width}}" for name, width in _COLUMNS.items())
+    return " ".join(cells).rstrip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

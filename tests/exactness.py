@@ -1,0 +1,117 @@
+"""The bar of exactness that kernels are held to: their errors beside those of eager PyTorch in the same dtype."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Inputs = dict[str, Tensor]
+COPIES = 8
+"""Copies of the inputs on which errors are measured."""
+FEW = 8
+"""Numbers of a channel, in a copy, below which it is not looked at alone."""
+
+
+def device_of(backend: str) -> torch.device:
+    """Where a backend runs: Triton on the GPU where there is one, and else in its interpreter on the CPU."""
+    return torch.device("cuda" if backend == "triton" and torch.cuda.is_available() else "cpu")
+
+
+def is_interpreted(backend: str) -> bool:
+    """Say whether a backend runs in Triton's interpreter."""
+    return backend == "triton" and device_of(backend).type == "cpu"
+
+
+def make_random(seed: int) -> Callable[..., Tensor]:
+    """Return a function that draws normal numbers of a shape, in float64."""
+    generator = torch.Generator().manual_seed(seed)
+    return lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+class Errors:
+    """Errors of one result, ours and those of eager PyTorch, on copies of the same inputs.
+
+    Rounding is luck: with one set of inputs a channel may hang on a few numbers that eager happens to round well. So
+    each copy has its inputs changed by a thousandth, which leaves values and their condition as they are, and rounds
+    everything anew. The root mean square of all numbers of a channel, over the copies, may be twice eager's and one eps
+    of the root mean square of the results. Eager's is taken as the median of all channels, relative to their results,
+    where that is more: a channel of slow decays has one error for all its positions. One wrong position among
+    a hundred adds a tenth of its error, and faults are a thousand times what is allowed.
+
+    In the interpreter, where there is time for one copy alone, its largest error is held to the largest of all copies
+    of eager. Parameters and states are taken whole where a channel has few numbers.
+    """
+
+    def __init__(self, name: str, example: Tensor) -> None:
+        # States are (sequences, channels, states); the convolution's (sequences, positions, channels).
+        self.axis = 0 if example.dim() < 3 else 1 if name.endswith("state") else 2
+        self.eps = 0.0
+        self.exact: list[Tensor] = []
+        self.eager: list[Tensor] = []
+        self.ours: list[Tensor] = []
+
+    def worst(self) -> float:
+        """Return the largest share of the error allowed that a channel takes: infinity where one is not a number."""
+        measure = _root_mean_square if len(self.ours) == len(self.eager) else _largest
+        ours, eager, size = (measure(self._by_channel(copies)) for copies in (self.ours, self.eager, self.exact))
+        # GPUs round to 0 below the smallest normal number.
+        size = size.clamp(min=torch.finfo(torch.float32).tiny)
+        allowed = 2 * torch.maximum(eager, (eager / size).median() * size) + self.eps * size
+        return (ours / allowed).nan_to_num(nan=math.inf).max().item()
+
+    def _by_channel(self, copies: list[Tensor]) -> Tensor:
+        numbers = torch.stack(copies).movedim(self.axis + 1, 0).flatten(1)
+        return numbers if copies[0].numel() >= FEW * len(numbers) else numbers.reshape(1, -1)
+
+
+def measure_errors(run: Callable[..., Inputs], inputs: Inputs, backend: str, **options: Any) -> dict[str, Errors]:
+    """Return the errors of each result of `run`, by name, against the reference in float64."""
+    errors: dict[str, Errors] = {}
+    for i in range(COPIES):
+        copy = _change(inputs, seed=i)
+        exact = run({name: tensor.double() for name, tensor in copy.items()}, backend="reference", **options)
+        eager, dtypes = _eager_errors(run, copy, exact, device_of(backend), options)
+        ours = run(copy, backend=backend, **options) if i == 0 or not is_interpreted(backend) else {}
+        for name, expected in exact.items():
+            one = errors.setdefault(name, Errors(name, expected))
+            one.exact.append(expected)
+            one.eager.append(eager[name])
+            if ours:
+                assert ours[name].shape == expected.shape, name
+                assert ours[name].dtype == dtypes[name], name
+                one.eps = torch.finfo(ours[name].dtype).eps
+                one.ours.append(ours[name].double() - expected)
+    return errors
+
+
+def _change(inputs: Inputs, seed: int) -> Inputs:
+    random = make_random(seed)
+    return {name: (x.double() * (1 + random(*x.shape) / 1000)).to(x.dtype) for name, x in inputs.items()}
+
+
+def _eager_errors(
+    run: Callable[..., Inputs], inputs: Inputs, exact: Inputs, device: torch.device, options: dict[str, Any]
+) -> tuple[Inputs, dict[str, torch.dtype]]:
+    """Return results of eager PyTorch minus the exact ones, in float64, and the dtypes that results have."""
+    if all(tensor.dtype != torch.float64 for tensor in inputs.values()):
+        eager = run(inputs, backend="reference", device=device, **options)
+        errors = {name: tensor.double() - exact[name] for name, tensor in eager.items()}
+        return errors, {name: tensor.dtype for name, tensor in eager.items()}
+    # Nothing here is more exact than float64. Its errors are those of float32, scaled down; half as large again, since
+    # what passes for exact has errors of its own.
+    single = {name: tensor.float() for name, tensor in inputs.items()}
+    rounded = run({name: tensor.double() for name, tensor in single.items()}, backend="reference", **options)
+    eager = run(single, backend="reference", device=device, **options)
+    scale = 1.5 * torch.finfo(torch.float64).eps / torch.finfo(torch.float32).eps
+    errors = {name: scale * (tensor.double() - rounded[name]) for name, tensor in eager.items()}
+    return errors, dict.fromkeys(errors, torch.float64)
+
+
+def _root_mean_square(numbers: Tensor) -> Tensor:
+    return numbers.square().mean(1).sqrt()
+
+
+def _largest(numbers: Tensor) -> Tensor:
+    return numbers.abs().amax(1)
