@@ -41,7 +41,6 @@ TYPES = {
     torch.float32: "fp32", torch.bfloat16: "bf16", torch.float64: "fp64", torch.int64: "i64", torch.int32: "i32",
 }  # fmt: skip
 MAIN_CASE = "bfloat16 16"
-D_CONV = 4
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,9 @@ class Case:
     bare: bool = False
     """Leave out all that is optional."""
     reverse: bool = False
+    d_conv: int = 4
+    packed: bool = False
+    """Pack two sequences into the one row. The kernels of the scan see chunks alone, and are the same."""
 
 
 def _cases() -> dict[str, Case]:
@@ -64,6 +66,10 @@ def _cases() -> dict[str, Case]:
     for d_state in (16, 256):
         cases[f"float64 {d_state}"] = Case(torch.float64, d_state)
         cases[f"bfloat16 {d_state}, 500 channels"] = Case(d_state=d_state, d_inner=500)
+    for d_conv in (1, 2, 8, 16):
+        cases[f"bfloat16, d_conv {d_conv}"] = Case(d_conv=d_conv)
+        cases[f"float64, d_conv {d_conv}, packed"] = Case(torch.float64, d_conv=d_conv, packed=True)
+    cases["bfloat16 packed"] = Case(packed=True)
     return cases
 
 
@@ -136,11 +142,13 @@ def scan_backward(case: Case) -> None:
 def convolution(case: Case) -> None:
     """Run forward and backward of the convolution so that each of its kernels is started."""
     wide = state_dtype(case.dtype)
-    x = torch.empty(1, 2**17 + 1, case.d_inner, dtype=case.dtype, device="meta")
-    weight, bias = x.new_empty(case.d_inner, D_CONV, dtype=wide), x.new_empty(case.d_inner, dtype=wide)
-    state = x.new_empty(1, D_CONV - 1, case.d_inner, dtype=wide)
+    length, width = 2**17 + 1, case.d_inner
+    x = torch.empty(1, length, width, dtype=case.dtype, device="meta")
+    weight, bias = x.new_empty(width, case.d_conv, dtype=wide), x.new_empty(width, dtype=wide)
+    borders = torch.tensor([0, 100, length]) if case.packed else None
+    state = x.new_empty(2 if case.packed else 1, case.d_conv - 1, width, dtype=wide)
     optional = (None, None) if case.bare else (bias, state)
-    a = ConvArguments(x, weight, *optional, None, not case.bare, case.reverse)
+    a = ConvArguments(x, weight, *optional, borders, not case.bare, case.reverse)
     conv.forward(a)
     conv.backward(a, torch.empty_like(x))
 
