@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
+import json
 import multiprocessing
 import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -78,15 +80,17 @@ def main() -> int:
                 if (key := str(_key(launch))) not in seen:
                     seen.add(key)
                     jobs.append((target, case, i, options.max_registers))
-    spilled = []
+    rows = []
     print(_line({name: name for name in _COLUMNS}))
     with _pool(options.workers) as pool:
         for row in pool.map(_examine, jobs):
             print(_line(row), flush=True)
-            if row["spilled"]:
-                spilled.append(row)
+            rows.append(row)
             if options.record:
                 write(f"triton-{triton.__version__}", f"{row['kernel']} {row['case']}", folder="compiled", **row)
+    if options.json is not None:
+        options.json.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    spilled = [row for row in rows if row["spilled"]]
     for row in spilled:
         print(f"{row['kernel']} spills on {row['target']} in case '{row['case']}'", file=sys.stderr)
     print(f"{len(jobs)} kernels by Triton {triton.__version__}, {len(spilled)} of them spill")
@@ -100,6 +104,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help=f"{', '.join(QUICK)} and '{MAIN_CASE}' where not named")
     parser.add_argument("--max-registers", type=int, help="limit registers on NVIDIA's GPUs, to see what spills")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--json", type=Path, help="write the rows to a file, one a line")
     parser.add_argument("--record", action="store_true", help="append to benchmarks/results/compiled/")
     options = parser.parse_args()
     options.targets = options.targets or (QUICK if options.quick else list(TARGETS))

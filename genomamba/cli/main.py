@@ -25,6 +25,8 @@ COMMANDS: Final = {
     "pretrain": "train a model on a genome, and leave a run folder",
     "index": "read FASTA files into the cache that training reads",
     "report": "write the HTML report of a run folder",
+    "convert": "write published weights in our layout, or ours for Hugging Face",
+    "doctor": "check this installation: versions, devices, caches, numbers of every kernel",
 }
 
 

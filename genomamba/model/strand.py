@@ -11,7 +11,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["merge_strands", "stack_strands"]
+from genomamba.model.packing import reverse_each
+
+__all__ = ["merge_strands", "pack_strands", "stack_strands", "unpack_strands"]
 
 
 def stack_strands(tokens: Tensor, complement: Tensor) -> Tensor:
@@ -23,3 +25,15 @@ def merge_strands(logits: Tensor, complement: Tensor) -> Tensor:
     """Combine logits (2 * batch, length, vocab) of stacked strands into (batch, length, vocab)."""
     given, other = logits.chunk(2)
     return given + other.flip(1)[..., complement]
+
+
+def pack_strands(tokens: Tensor, cu_seqlens: Tensor, complement: Tensor) -> tuple[Tensor, Tensor]:
+    """Put the reverse complement of each sequence behind them all: tokens (1, 2 * length), and the borders."""
+    other = complement[tokens[:, reverse_each(cu_seqlens)]]
+    return torch.cat([tokens, other], dim=1), torch.cat([cu_seqlens, cu_seqlens[1:] + cu_seqlens[-1]])
+
+
+def unpack_strands(logits: Tensor, cu_seqlens: Tensor, complement: Tensor) -> Tensor:
+    """Combine logits (1, 2 * length, vocab) of packed strands into (1, length, vocab)."""
+    given, other = logits.chunk(2, dim=1)
+    return given + other[:, reverse_each(cu_seqlens)][..., complement]

@@ -1,4 +1,4 @@
-"""Kernels of state-space models, for CPUs: the selective scan and the causal convolution.
+"""Kernels of state-space models, for CPUs: the selective scan, the causal convolution, the mixer.
 
 They know nothing of DNA and need torch and numba alone. `README.md` in the folder above gives the
 symbols, the layout and the derivation of both passes.
@@ -6,6 +6,18 @@ symbols, the layout and the derivation of both passes.
 
 from genomamba_kernels._threads import get_num_threads, set_num_threads
 from genomamba_kernels.conv.op import causal_conv1d
+from genomamba_kernels.mixer.arguments import MixerState, MixerWeights
+from genomamba_kernels.mixer.op import fused_mixer
+from genomamba_kernels.mixer.step import mixer_step
 from genomamba_kernels.scan.op import selective_scan
 
-__all__ = ["causal_conv1d", "get_num_threads", "selective_scan", "set_num_threads"]
+__all__ = [
+    "MixerState",
+    "MixerWeights",
+    "causal_conv1d",
+    "fused_mixer",
+    "get_num_threads",
+    "mixer_step",
+    "selective_scan",
+    "set_num_threads",
+]

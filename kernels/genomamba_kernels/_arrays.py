@@ -23,7 +23,7 @@ def flat(tensor: Tensor) -> Any:
         raise ValueError(f"a tensor of shape {tuple(tensor.shape)} is not contiguous")
     if tensor.dtype == torch.bfloat16:
         tensor = tensor.view(torch.uint16)
-    return tensor.view(-1).numpy()
+    return tensor.numpy().ravel()
 
 
 def empty_like(tensor: Tensor) -> Tensor:

@@ -35,8 +35,9 @@ class Sequences:
 
         Chunks are counted along the walk, so that for `reverse` the first chunk of a sequence is at its right end.
         """
-        chunks = -(-np.diff(self.borders) // size)
-        return np.concatenate(([0], np.cumsum(chunks)))
+        first = np.zeros(len(self.borders), np.int64)
+        np.cumsum((self.borders[1:] - self.borders[:-1] + size - 1) // size, out=first[1:])
+        return first
 
 
 def find_sequences(where: str, shape: torch.Size, cu_seqlens: Tensor | None) -> Sequences:

@@ -32,11 +32,14 @@ def set_num_threads(count: int) -> None:
     _chosen = count
 
 
-def parallel_for(count: int, threads: int, body: Callable[[int, int], None]) -> None:
+def parallel_for(
+    count: int, threads: int, body: Callable[[int, int], None], on_error: Callable[[], None] = lambda: None
+) -> None:
     """Call body(index, worker) for every index below count, each worker on a thread of its own.
 
     The calling thread is worker 0. Indices are handed out in order to whoever is free, so what an index
-    computes must not depend on its worker.
+    computes must not depend on its worker. `on_error` is called once an index will not be done, because of an
+    error or an interruption, so that nobody goes on waiting for it.
     """
     workers = min(count, threads)
     if workers == 1:
@@ -47,8 +50,12 @@ def parallel_for(count: int, threads: int, body: Callable[[int, int], None]) -> 
     indices = iter(range(count))
 
     def work(worker: int) -> None:
-        for index in indices:
-            body(index, worker)
+        try:
+            for index in indices:
+                body(index, worker)
+        except BaseException:
+            on_error()
+            raise
 
     pool = _get_pool(workers - 1)
     futures = [pool.submit(work, worker) for worker in range(1, workers)]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from genomamba_kernels import selective_scan, set_num_threads
-from genomamba_kernels.scan import cpu
+from genomamba_kernels.scan import cpu_plan
 
 BACKENDS = ["reference", "cpu"]
 ALONG_LENGTH = ("u", "delta", "B", "C", "z")
@@ -91,7 +91,7 @@ def test_a_row_does_not_depend_on_its_batch(dtype, make_scan, run_scan):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64], ids=str)
 def test_threads_change_no_bit(dtype, make_scan, run_scan, monkeypatch):
-    monkeypatch.setattr(cpu, "SMALL", 0)
+    monkeypatch.setattr(cpu_plan, "SMALL", 0)
     inputs = make_scan(2, 200, 150, 5, dtype)
     set_num_threads(1)
     expected = run_scan(inputs)

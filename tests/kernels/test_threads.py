@@ -10,7 +10,7 @@ import torch
 
 from genomamba_kernels import get_num_threads, set_num_threads
 from genomamba_kernels._threads import parallel_for
-from genomamba_kernels.scan import cpu
+from genomamba_kernels.scan import cpu_plan
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_an_error_of_another_thread_is_raised():
 
 
 def test_several_callers_at_once_get_their_own_results(make_scan, run_scan, monkeypatch):
-    monkeypatch.setattr(cpu, "SMALL", 0)
+    monkeypatch.setattr(cpu_plan, "SMALL", 0)
     set_num_threads(2)
     inputs = [make_scan(2, 130, 70, 5, torch.float32, seed=seed) for seed in range(4)]
     expected = [run_scan(one) for one in inputs]
@@ -86,8 +86,8 @@ FORK = """
 import os, sys, threading, torch
 from genomamba_kernels import selective_scan, set_num_threads
 from genomamba_kernels._threads import parallel_for
-from genomamba_kernels.scan import cpu
-cpu.SMALL = 0
+from genomamba_kernels.scan import cpu_plan
+cpu_plan.SMALL = 0
 set_num_threads(2)
 torch.manual_seed(0)
 u, delta, B, C = torch.randn(1, 70, 33), torch.rand(1, 70, 33), torch.randn(1, 70, 4), torch.randn(1, 70, 4)

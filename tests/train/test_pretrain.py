@@ -1,6 +1,7 @@
 """Whole runs of the command's front door on a made genome."""
 
 import csv
+import dataclasses
 import json
 import math
 
@@ -9,8 +10,10 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
+from genomamba.config import ModelConfig
 from genomamba.errors import ConfigError, DataError, RunError
-from genomamba.model.checkpoint import load_model
+from genomamba.model import LanguageModel
+from genomamba.model.checkpoint import load_model, open_checkpoint, save_huggingface, save_model
 from genomamba.train.evaluate import Scored, Scorer
 from genomamba.train.loop import pretrain
 from genomamba.train.trainer import Trainer
@@ -133,6 +136,56 @@ def test_init_goes_on_from_given_weights(make_config, finished, tmp_path):
     )
     with pytest.raises(ConfigError, match="--init fixes the shape"):
         run(make_config(init=str(out), out=str(tmp_path / "other")))
+
+
+def published(folder, **shape):
+    """A folder with a network of a vocabulary of its own, as one that was published and converted would be."""
+    torch.manual_seed(0)
+    model = LanguageModel(ModelConfig(d_model=8, num_layers=1, d_state=4, **shape))
+    folder.mkdir()
+    save_model(folder, model, {})
+    return str(folder)
+
+
+SHAPE_OF_INIT = {"d_model": None, "num_layers": None, "d_state": None}
+
+
+def test_init_keeps_the_vocabulary_of_the_weights(make_config, tmp_path):
+    plant = "[PAD],[MASK],[UNK],a,c,g,t"
+    init = published(tmp_path / "init", alphabet=plant, vocab_rows=8, direction="bidirectional", norm="layer")
+    config = make_config(init=init, objective="masked", max_steps=3, **SHAPE_OF_INIT)
+    code, _, evaluation = run(config)
+    assert code == 0
+    assert evaluation["splits"]["test"]["bits_per_base"] < 8
+    assert open_checkpoint(config.out).config.alphabet == plant
+    assert run(dataclasses.replace(config, resume=True, max_steps=5))[0] == 0
+
+
+def test_init_reads_the_layout_of_others(make_config, tmp_path):
+    model = load_model(published(tmp_path / "init"))
+    (tmp_path / "theirs").mkdir()
+    save_huggingface(tmp_path / "theirs", model)
+    code, _, evaluation = run(make_config(init=str(tmp_path / "theirs"), max_steps=3, **SHAPE_OF_INIT))
+    assert code == 0
+    assert evaluation["splits"]["test"]["bits_per_base"] < 8
+
+
+@pytest.mark.parametrize(
+    ("shape", "changes", "message"),
+    [
+        ({"alphabet": "[UNK],A,C,G,T"}, {}, r"the vocabulary \[UNK\],A,C,G,T has no \[BOS\]"),
+        ({"alphabet": "bytes"}, {}, "reads bytes, the options ask for dna"),
+        ({"alphabet": "tokens", "vocab_rows": 16}, {}, "takes token ids, not sequences"),
+        ({"direction": "bidirectional"}, {}, "has direction bidirectional, the options ask for causal"),
+        ({}, {"revision": "v1"}, "--revision v1 is of a name on the hub"),
+        ({}, {"revision": "v1", "init": None, "d_model": 8}, "--revision is that of a hub name in --init"),
+    ],
+    ids=["no-bos", "bytes", "ids-alone", "direction", "revision-of-a-folder", "revision-of-nothing"],
+)
+def test_init_that_does_not_fit_is_refused(make_config, tmp_path, shape, changes, message):
+    init = published(tmp_path / "init", **shape)
+    with pytest.raises(ConfigError, match=message):
+        run(make_config(**({"init": init} | SHAPE_OF_INIT | changes)))
 
 
 def test_dry_run_writes_nothing(make_config, tmp_path):

@@ -35,7 +35,7 @@ class ConvArguments(NamedTuple):
 
 
 class ConvGradients(NamedTuple):
-    """Gradients of the tensors of `ConvArguments`, each in the dtype of its tensor."""
+    """Gradients of the tensors of `ConvArguments`, each in the dtype of its tensor; `initial_state` may be empty."""
 
     x: Tensor
     weight: Tensor

@@ -1,8 +1,8 @@
-"""Forward and backward of the causal convolution for CPUs: one call does one segment of one sequence.
+"""Forward and backward of the causal convolution for CPUs: one call does some segments of the flattened positions.
 
-Positions are counted in the order of the walk, s; rows with s < 0 come from the initial state. A window
-holds the rows from d_conv - 1 before a chunk on, so that the output t rows into the chunk is the sum of
-weight j times row t + j of the window.
+A segment holds parts of one sequence or of many. Positions of a sequence are counted in the order of the
+walk, s; rows with s < 0 come from the initial state. A window holds the rows from d_conv - 1 before a chunk
+on, so that the output t rows into the chunk is the sum of weight j times row t + j of the window.
 """
 
 # mypy: disable-error-code="no-untyped-def"
@@ -27,41 +27,54 @@ def conv_scratch(d_conv: int) -> int:
 
 @kernel
 def conv_forward(
-    x, weight, bias, initial, y, scratch, length, width, d_conv, row, segment, first, last, gated, reverse
+    x, weight, bias, initial, y, borders, sequences, scratch, width, d_conv,
+    first_segment, last_segment, first_block, last_block, initialised, gated, reverse,
 ):  # fmt: skip
-    """Convolve blocks first to last (exclusive) of one segment of batch row `row`.
+    """Convolve some blocks of some segments, the last ones exclusive.
 
     weight : [block, d_conv, 16]
     bias : [block, 16]
+    initial : [sequence, d_conv - 1, width], read where `initialised`
+    borders : [sequence + 1], the first position of each sequence
+    sequences : [segment], the sequence of the first position of each segment
     """
     past = d_conv - 1
     outputs = LANES * (CHUNK + past)
     stride = -width if reverse else width
-    origin = (row * length + (length - 1 if reverse else 0)) * width
-    end = min(length, (segment + 1) * SEGMENT)
-    for start in range(segment * SEGMENT, end, CHUNK):
-        rows = min(CHUNK, end - start)
-        for block in range(first, last):
-            lanes = min(LANES, width - LANES * block)
-            _load_window(x, initial, scratch, start, rows + past, row, length, width, past, block, lanes, reverse)
-            for t in range(rows):
-                i = LANES * t
-                value = _convolve(scratch, i, weight, LANES * d_conv * block, load(bias, LANES * block), d_conv)
-                if gated:
-                    value = silu(value)
-                store(scratch, outputs + i, value)
-            store_rows(scratch, outputs, rows, y, origin + start * stride + LANES * block, stride, lanes)
+    for segment in range(first_segment, last_segment):
+        sequence, position, segment_end = _open_segment(segment, sequences, borders)
+        while position < segment_end:
+            origin, _, s, end = _piece(position, segment_end, sequence, borders, width, reverse)
+            position += end - s
+            for start in range(s, end, CHUNK):
+                rows = min(CHUNK, end - start)
+                for block in range(first_block, last_block):
+                    lanes = min(LANES, width - LANES * block)
+                    offset = origin + LANES * block
+                    begin = _initial_row(sequence, past, width, block, reverse)
+                    _load_window(
+                        x, offset, initial, begin, scratch, start, rows + past, past, stride, lanes, initialised
+                    )
+                    for t in range(rows):
+                        i = LANES * t
+                        value = _convolve(scratch, i, weight, LANES * d_conv * block, load(bias, LANES * block), d_conv)
+                        if gated:
+                            value = silu(value)
+                        store(scratch, outputs + i, value)
+                    store_rows(scratch, outputs, rows, y, offset + start * stride, stride, lanes)
+            sequence += 1
 
 
 @kernel
 def conv_backward(
-    x, weight, bias, initial, dy, dx, dinitial, dweight, dbias, scratch, length, width, d_conv,
-    row, segment, segments, first, last, gated, reverse,
+    x, weight, bias, initial, dy, dx, dinitial, dweight, dbias, borders, sequences, scratch, width, d_conv,
+    first_segment, last_segment, first_block, last_block, initialised, gated, reverse,
 ):  # fmt: skip
-    """Differentiate blocks first to last (exclusive) of one segment of batch row `row`.
+    """Differentiate some blocks of some segments, the last ones exclusive.
 
-    dweight : [batch, segment, block, d_conv, 16], float64, added to
-    dbias : [batch, segment, block, 16], float64, added to
+    dinitial : [sequence, d_conv - 1, width], written where `initialised`
+    dweight : [segment, block, d_conv, 16], float64, added to
+    dbias : [segment, block, 16], float64, added to
     """
     past = d_conv - 1
     blocks = (width + LANES - 1) // LANES
@@ -69,42 +82,75 @@ def conv_backward(
     grads = LANES * (CHUNK + 2 * past)
     outputs = grads + LANES * (CHUNK + 2 * past)
     stride = -width if reverse else width
-    origin = (row * length + (length - 1 if reverse else 0)) * width
-    end = min(length, (segment + 1) * SEGMENT)
-    for start in range(segment * SEGMENT, end, CHUNK):
-        rows = min(CHUNK, end - start)
-        # The gradient of a row needs those of the outputs after it, up to the end of the sequence.
-        reach = min(rows + past, length - start)
-        for block in range(first, last):
-            lanes = min(LANES, width - LANES * block)
-            offset = origin + start * stride + LANES * block
-            taps = LANES * d_conv * block
-            sums = ((row * segments + segment) * blocks + block) * LANES
-            _load_window(x, initial, scratch, start, reach + past, row, length, width, past, block, lanes, reverse)
-            load_rows(dy, offset, stride, lanes, reach, scratch, grads + LANES * past)
-            _to_before_activation(scratch, grads, reach, rows, weight, taps, load(bias, LANES * block), d_conv, gated)
-            _sum_weights(scratch, grads, rows, dweight, sums * d_conv, dbias, sums, d_conv)
-            if start == 0:
-                _transpose(scratch, grads, -past, past, weight, taps, outputs, d_conv)
-                begin = (row * past + (past - 1 if reverse else 0)) * width + LANES * block
-                store_rows(scratch, outputs, past, dinitial, begin, stride, lanes)
-            _transpose(scratch, grads, 0, rows, weight, taps, outputs, d_conv)
-            store_rows(scratch, outputs, rows, dx, offset, stride, lanes)
+    for segment in range(first_segment, last_segment):
+        sequence, position, segment_end = _open_segment(segment, sequences, borders)
+        while position < segment_end:
+            origin, length, s, end = _piece(position, segment_end, sequence, borders, width, reverse)
+            position += end - s
+            for start in range(s, end, CHUNK):
+                rows = min(CHUNK, end - start)
+                # The gradient of a row needs those of the outputs after it, up to the end of the sequence.
+                reach = min(rows + past, length - start)
+                for block in range(first_block, last_block):
+                    lanes = min(LANES, width - LANES * block)
+                    offset = origin + LANES * block
+                    here = offset + start * stride
+                    begin = _initial_row(sequence, past, width, block, reverse)
+                    taps = LANES * d_conv * block
+                    sums = (segment * blocks + block) * LANES
+                    _load_window(
+                        x, offset, initial, begin, scratch, start, reach + past, past, stride, lanes, initialised
+                    )
+                    load_rows(dy, here, stride, lanes, reach, scratch, grads + LANES * past)
+                    _to_before_activation(
+                        scratch, grads, reach, rows, weight, taps, load(bias, LANES * block), d_conv, gated
+                    )
+                    _sum_weights(scratch, grads, rows, dweight, sums * d_conv, dbias, sums, d_conv)
+                    if initialised and start == 0:
+                        _transpose(scratch, grads, -past, past, weight, taps, outputs, d_conv)
+                        store_rows(scratch, outputs, past, dinitial, begin, stride, lanes)
+                    _transpose(scratch, grads, 0, rows, weight, taps, outputs, d_conv)
+                    store_rows(scratch, outputs, rows, dx, here, stride, lanes)
+            sequence += 1
 
 
 @njit
-def _load_window(x, initial, scratch, start, count, row, length, width, past, block, lanes, reverse):
-    """Stage `count` rows from s = start - past on."""
-    stride = -width if reverse else width
+def _open_segment(segment, sequences, borders):
+    """Return the sequence of the first position of a segment, that position, and the end of the segment."""
+    position = segment * SEGMENT
+    return sequences[segment], position, min(position + SEGMENT, borders[-1])
+
+
+@njit
+def _piece(position, segment_end, sequence, borders, width, reverse):
+    """Return the part of a sequence that lies in a segment, from a position on.
+
+    They are the offset of the row s = 0, the length of the sequence, and the first s and the end of the part.
+    """
+    begin, end = borders[sequence], borders[sequence + 1]
+    last = min(end, segment_end)
+    if reverse:
+        return (end - 1) * width, end - begin, end - last, end - position
+    return begin * width, end - begin, position - begin, last - begin
+
+
+@njit
+def _initial_row(sequence, past, width, block, reverse):
+    """Return where the initial state of a block begins along the walk: it is in the order of positions."""
+    return (sequence * past + (past - 1 if reverse else 0)) * width + LANES * block
+
+
+@njit
+def _load_window(x, offset, initial, begin, scratch, start, count, past, stride, lanes, initialised):
+    """Stage `count` rows from s = start - past on; s = 0 lies at `offset`, s = -past at `begin` of `initial`."""
     before = min(max(past - start, 0), count)
-    if before > 0:
-        # The state is in the order of positions: against the walk for `reverse`.
-        i = start
-        begin = (row * past + (past - 1 - i if reverse else i)) * width + LANES * block
-        load_rows(initial, begin, stride, lanes, before, scratch, 0)
+    if initialised:
+        load_rows(initial, begin + start * stride, stride, lanes, before, scratch, 0)
+    else:
+        for i in range(0, LANES * before, LANES):
+            store(scratch, i, full(scratch, 0.0))
     s = start - past + before
-    begin = (row * length + (length - 1 - s if reverse else s)) * width + LANES * block
-    load_rows(x, begin, stride, lanes, count - before, scratch, LANES * before)
+    load_rows(x, offset + s * stride, stride, lanes, count - before, scratch, LANES * before)
 
 
 @njit(forceinline=True)

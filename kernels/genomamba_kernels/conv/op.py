@@ -189,7 +189,7 @@ def _(dy: Tensor, *arguments: Any) -> ConvGradients:
         torch.empty_like(a.x),
         torch.empty_like(a.weight),
         a.weight.new_empty(a.weight.shape[0]),
-        a.weight.new_empty(a.state_shape),
+        a.weight.new_empty(0 if a.initial_state is None else a.state_shape),
     )
 
 

@@ -1,140 +1,139 @@
 """The selective scan on CPUs: tensors in, tensors out, the work shared among threads."""
 
-import math
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from genomamba_kernels._arrays import ceil_div, empty_like, flat, pack_channels, pack_states, sum_first, unpack_states
+from genomamba_kernels._arrays import ceil_div, empty_like, flat
+from genomamba_kernels._sequences import Sequences, most_chunks
 from genomamba_kernels._simd import LANES
-from genomamba_kernels._threads import get_num_threads, parallel_for
+from genomamba_kernels._threads import parallel_for
+from genomamba_kernels._turns import give_up, new_turns
 from genomamba_kernels.scan import cpu_backward, cpu_forward
 from genomamba_kernels.scan.arguments import ScanArguments, ScanGradients
-from genomamba_kernels.scan.cpu_forward import CHUNK, STATES
-
-SMALL = 200_000
-"""State updates below which handing parts to other threads costs more than it saves."""
-SHARES_MIB = 32
-"""Memory for the shares of dB and dC; longer sequences are walked in several rounds."""
+from genomamba_kernels.scan.cpu_backward import BackwardArrays, scan_backward
+from genomamba_kernels.scan.cpu_forward import ForwardArrays, Places, Shape, scan_forward
+from genomamba_kernels.scan.cpu_plan import CHUNK, STATES, Columns, Integers, Plan, Work, make_columns, make_plan
+from genomamba_kernels.scan.cpu_states import pack_parameters, unpack_gradients
 
 
 def forward(a: ScanArguments, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
     """Return y, the final state, and with `keep` what `backward` starts from: the states between chunks."""
-    u, delta, A, B, C, D, z, delta_bias, initial_state, _, delta_softplus, reverse = a
-    batch, length, width = u.shape
-    d_state = A.shape[1]
-    padded = ceil_div(d_state, STATES) * STATES
-    blocks = ceil_div(width, LANES)
-    parameters = _pack_parameters(A, D, delta_bias, padded)
-    if initial_state is None:
-        state = A.new_zeros(batch, blocks, padded, LANES)
-    else:
-        state = pack_states(initial_state, padded)
-    y = empty_like(u)
-    borders = A.new_empty(borders_shape(a) if keep else (0,))
+    width, d_state, padded, blocks = _sizes(a)
+    sequences = a.sequences()
+    chunks = sequences.first_chunks(CHUNK)
+    columns = make_columns(sequences, chunks)
+    work = Work(CHUNK * width * padded, padded // STATES, cpu_forward.SLOT * a.A.element_size(), 0)
+    plan = make_plan(columns, blocks, work)
 
-    threads = _threads_for(u, d_state)
-    # The fewer parts, the longer the rows that are read in one piece.
-    parts = min(blocks, ceil_div(threads, batch))
-    edges = [blocks * i // parts for i in range(parts + 1)]
-    workspace = [A.new_empty(cpu_forward.forward_scratch(padded)) for _ in range(threads)]
-    arrays = [flat(x) for x in (u, delta, u if z is None else z, B, C, *parameters, state, borders, y)]
-    scratch = [flat(x) for x in workspace]
-
-    def body(index: int, worker: int) -> None:
-        row, part = divmod(index, parts)
-        cpu_forward.scan_forward(
-            *arrays, scratch[worker], length, width, d_state, padded,
-            row, edges[part], edges[part + 1], delta_softplus, z is not None, keep, reverse,
-        )  # fmt: skip
-
-    parallel_for(batch * parts, threads, body)
-    return y, unpack_states(state, width, d_state), borders
+    y = empty_like(a.u)
+    final = a.A.new_empty(a.state_shape)
+    borders = a.A.new_empty(borders_shape(a) if keep else (0,))
+    if keep and a.cu_seqlens is not None:
+        borders[chunks[-1] :].zero_()
+    scratch_size = cpu_forward.forward_scratch(padded, _slots(plan))
+    parameters, state, scratch = _workspace(a, len(columns.sequences), plan, scratch_size)
+    arrays = ForwardArrays(
+        *_flat(a.u, a.delta, _or(a.z, a.u), a.B, a.C, _or(a.initial_state, final), y, final, borders),
+        *(parameters, state),
+    )
+    shape = Shape(
+        *(width, d_state, padded, plan.turn_chunks, plan.steps, a.reverse, a.delta_softplus, a.z is not None),
+        *(a.initial_state is not None, keep),
+    )
+    places = _places(sequences, chunks, columns, plan)
+    _run(plan, places, lambda task, worker: scan_forward(arrays, places, shape, scratch[worker], *task))
+    return y, final, borders
 
 
 def backward(a: ScanArguments, dy: Tensor, dfinal_state: Tensor | None, borders: Tensor) -> ScanGradients:
     """Return the gradients of the tensors of `a`, whose initial state is not looked at: it is in the borders."""
-    u, delta, A, B, C, D, z, delta_bias, _, _, delta_softplus, reverse = a
-    batch, length, width = u.shape
-    d_state = A.shape[1]
-    padded = ceil_div(d_state, STATES) * STATES
-    blocks = ceil_div(width, LANES)
-    groups = ceil_div(blocks, cpu_backward.GROUP)
-    chunks = ceil_div(length, CHUNK)
-    parameters = _pack_parameters(A, D, delta_bias, padded)
-    if dfinal_state is None:
-        dstate = A.new_zeros(batch, blocks, padded, LANES)
-    else:
-        dstate = pack_states(dfinal_state, padded)
-    du, ddelta, dB, dC = (empty_like(x) for x in (u, delta, B, C))
-    dz = u.new_empty(0) if z is None else empty_like(z)
-    dA = torch.zeros(batch, blocks, padded, LANES, dtype=torch.float64)
-    dD, dbias = torch.zeros(2, batch, blocks, LANES, dtype=torch.float64)
-
-    threads = _threads_for(u, d_state)
-    share_bytes = batch * groups * 2 * padded * CHUNK * A.element_size()
-    chunks_a_round = min(chunks, max(1, SHARES_MIB * 2**20 // share_bytes))
-    shares = A.new_empty(chunks_a_round, batch, groups, 2, padded, CHUNK)
-    parts = min(groups, ceil_div(threads, batch))
-    edges = [groups * i // parts for i in range(parts + 1)]
-    workspace = [A.new_empty(cpu_backward.backward_scratch(padded)) for _ in range(threads)]
-    scratch = [flat(x) for x in workspace]
-    gate = u if z is None else z
-    outputs = (du, ddelta, dz, shares, dA, dD, dbias)
-    arrays = [flat(x) for x in (u, delta, gate, B, C, dy, *parameters, borders, dstate, *outputs)]
-    flat_shares, flat_dB, flat_dC = flat(shares), flat(dB), flat(dC)
-
-    for last in range(chunks, 0, -chunks_a_round):
-        first = max(0, last - chunks_a_round)
-
-        def walk(index: int, worker: int, first: int = first, last: int = last) -> None:
-            row, part = divmod(index, parts)
-            cpu_backward.scan_backward(
-                *arrays, scratch[worker], length, width, d_state, padded,
-                row, edges[part], edges[part + 1], first, last, batch, delta_softplus, z is not None, reverse,
-            )  # fmt: skip
-
-        def reduce(index: int, worker: int, first: int = first) -> None:
-            chunk, row = divmod(index, batch)
-            cpu_backward.scan_reduce(
-                flat_shares, flat_dB, flat_dC, length, d_state, padded,
-                row, first + chunk, first, batch, groups, reverse,
-            )  # fmt: skip
-
-        parallel_for(batch * parts, threads, walk)
-        parallel_for((last - first) * batch, threads, reduce)
-
-    dtype = A.dtype
-    return ScanGradients(
-        du,
-        ddelta,
-        unpack_states(sum_first(dA), width, d_state).to(dtype),
-        dB,
-        dC,
-        sum_first(dD).view(-1)[:width].to(dtype),
-        dz,
-        sum_first(dbias).view(-1)[:width].to(dtype),
-        unpack_states(dstate, width, d_state),
+    width, d_state, padded, blocks = _sizes(a)
+    sequences = a.sequences()
+    chunks = sequences.first_chunks(CHUNK)
+    columns = make_columns(sequences, chunks)
+    item = a.A.element_size()
+    work = Work(
+        updates=4 * CHUNK * width * padded,
+        groups=padded // STATES,
+        unit_bytes=cpu_backward.GROUP * cpu_backward.SLOT * item,
+        chunk_bytes=2 * padded * CHUNK * item,
     )
+    plan = make_plan(columns, ceil_div(blocks, cpu_backward.GROUP), work)
+
+    du, ddelta, dB, dC = (empty_like(x) for x in (a.u, a.delta, a.B, a.C))
+    dz = a.u.new_empty(0) if a.z is None else empty_like(a.z)
+    dA, dD, dbias = torch.empty_like(a.A), a.A.new_empty(width), a.A.new_empty(width)
+    dinitial = a.A.new_empty(a.state_shape)
+    dparameters = torch.zeros(len(columns.sequences), blocks, padded + 2, LANES, dtype=torch.float64)
+    sums = plan.turn_chunks if plan.steps * (len(plan.edges) - 1) > 1 else 1
+    scratch_size = cpu_backward.backward_scratch(padded, sums, cpu_backward.GROUP * _slots(plan))
+    parameters, dstate, scratch = _workspace(a, len(columns.sequences), plan, scratch_size)
+    dfinal = dinitial if dfinal_state is None else dfinal_state.contiguous()
+    arrays = BackwardArrays(
+        *_flat(a.u, a.delta, _or(a.z, a.u), a.B, a.C, borders, dy, dfinal),
+        *_flat(du, ddelta, dz, dB, dC, dparameters, dinitial),
+        *(parameters, dstate),
+    )
+    shape = Shape(
+        *(width, d_state, padded, plan.turn_chunks, plan.steps, a.reverse, a.delta_softplus, a.z is not None),
+        *(dfinal_state is not None, True),
+    )
+    places = _places(sequences, chunks, columns, plan)
+    _run(plan, places, lambda task, worker: scan_backward(arrays, places, shape, scratch[worker], *task))
+    unpack_gradients(arrays.dparameters, len(columns.sequences), *_flat(dA, dD, dbias), width, d_state, padded)
+    return ScanGradients(du, ddelta, dA, dB, dC, dD, dz, dbias, dinitial)
 
 
-def borders_shape(a: ScanArguments) -> tuple[int, int, int, int, int]:
-    """Return the shape of the states between chunks: (batch, chunks, blocks, padded d_state, 16)."""
-    batch, length, width = a.u.shape
-    d_state = a.A.shape[1]
-    return batch, ceil_div(length, CHUNK), ceil_div(width, LANES), ceil_div(d_state, STATES) * STATES, LANES
+def borders_shape(a: ScanArguments) -> tuple[int, int, int, int]:
+    """Return the shape of the states between chunks: (chunks, blocks, padded d_state, 16)."""
+    _, _, padded, blocks = _sizes(a)
+    return most_chunks(a.u.shape, a.cu_seqlens, CHUNK), blocks, padded, LANES
 
 
-def _pack_parameters(A: Tensor, D: Tensor | None, delta_bias: Tensor | None, padded: int) -> list[Tensor]:
-    """Return A times log2(e), D and delta_bias in blocks of 16 channels."""
-    zeros = A.new_zeros(A.shape[0])
-    scaled = (A.double() * math.log2(math.e)).to(A.dtype)
-    return [
-        pack_states(scaled, padded),
-        pack_channels(zeros if D is None else D),
-        pack_channels(zeros if delta_bias is None else delta_bias),
-    ]
+def _sizes(a: ScanArguments) -> tuple[int, int, int, int]:
+    """Return d_inner, d_state, d_state padded to a multiple of four, and the blocks of 16 channels."""
+    width, d_state = a.A.shape
+    return width, d_state, ceil_div(d_state, STATES) * STATES, ceil_div(width, LANES)
 
 
-def _threads_for(u: Tensor, d_state: int) -> int:
-    return get_num_threads() if u.numel() * d_state >= SMALL else 1
+def _flat(*tensors: Tensor) -> list[Any]:
+    return [flat(tensor) for tensor in tensors]
+
+
+def _or(tensor: Tensor | None, other: Tensor) -> Tensor:
+    """Return a tensor, or where there is none another that takes its place unread."""
+    return other if tensor is None else tensor
+
+
+def _workspace(a: ScanArguments, columns: int, plan: Plan, scratch_size: int) -> tuple[Any, Any, list[Any]]:
+    """Return the packed parameters, memory for the states of the columns, and scratch for each thread."""
+    width, d_state, padded, blocks = _sizes(a)
+    first, second = blocks * (padded + 2) * LANES, columns * blocks * padded * LANES
+    memory = flat(a.A.new_empty(first + second + plan.threads * scratch_size))
+    parameters, state, scratch = memory[:first], memory[first : first + second], memory[first + second :]
+    pack_parameters(
+        *_flat(a.A, _or(a.D, a.A), _or(a.delta_bias, a.A)),
+        *(a.D is not None, a.delta_bias is not None, parameters, width, d_state, padded),
+    )
+    return parameters, state, [scratch[i * scratch_size : (i + 1) * scratch_size] for i in range(plan.threads)]
+
+
+def _places(sequences: Sequences, chunks: Integers, columns: Columns, plan: Plan) -> Places:
+    turns = new_turns(len(columns.sequences) * (len(plan.edges) - 1) * plan.steps)
+    return Places(sequences.borders, chunks, columns.chunks, columns.sequences, plan.edges, turns)
+
+
+def _slots(plan: Plan) -> int:
+    """Return for how many units and chunks rows are kept at once."""
+    return 1 if plan.steps == 1 else plan.turn_chunks * int((plan.edges[1:] - plan.edges[:-1]).max())
+
+
+def _run(plan: Plan, places: Places, take_turn: Callable[[tuple[int, int, int], int], None]) -> None:
+    tasks = plan.tasks
+    parallel_for(
+        *(len(tasks), plan.threads, lambda index, worker: take_turn(tasks[index], worker)),
+        on_error=lambda: give_up(places.turns),
+    )

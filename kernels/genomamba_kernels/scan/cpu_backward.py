@@ -1,13 +1,15 @@
-"""Backward of the selective scan for CPUs: one call walks some groups of channels of one sequence.
+"""Backward of the selective scan for CPUs: one call takes one turn of some columns (see `cpu_plan`).
 
-The states of a chunk are recomputed from its border and kept with the decays, so that the walk back
-needs no second exponential. dB and dC are sums over channels: each group of four blocks leaves its
-own sum, and `scan_reduce` adds the groups in order, so that no result depends on the threads.
+Columns are walked from their last chunk to the first. The states of a chunk are recomputed from its border and
+kept with the decays, so that the walk back needs no second exponential. dB and dC are sums over channels: each
+group of four blocks is summed by itself, and the groups are added in order, so that no result depends on the
+threads.
 """
 
 # mypy: disable-error-code="no-untyped-def"
 
 import math
+from typing import Any, NamedTuple
 
 from numba import njit
 
@@ -15,111 +17,213 @@ from genomamba_kernels._compile import kernel
 from genomamba_kernels._functions import exp2_product, sigmoid, silu, softplus, softplus_slope
 from genomamba_kernels._rows import load_maps, load_rows, store_rows
 from genomamba_kernels._simd import LANES, accumulate, broadcast, fma, full, load, load_one, store, store_one, sum_lanes
-from genomamba_kernels.scan.cpu_forward import CHUNK, ROWS, STATES, SUM, add, clear, ends_sum
+from genomamba_kernels._turns import end_turn, wait_for_turn
+from genomamba_kernels.scan.cpu_forward import ROWS, SUM, add, clear, ends_sum
+from genomamba_kernels.scan.cpu_plan import CHUNK, STATES
+from genomamba_kernels.scan.cpu_states import find_sequence, load_states, store_states
 
 GROUP = 4
 """Blocks of 16 channels whose share of dB and dC is summed in one piece."""
 SLOT = 12 * ROWS
-"""Numbers of scratch for the rows of one block of a group."""
+"""Numbers of scratch for the rows of one block."""
 # The rows of a slot.
 U, DELTA, SLOPE, X, DY, DGATE, Y, DX, DDELTA = (i * ROWS for i in range(9))
 PART = 3 * ROWS
 """From Y, DX and DDELTA to their partial sums."""
-# After the slots: decays, states (one more than positions), and the shares of dB and dC, all [t, 4, 16].
-DECAYS = GROUP * SLOT
+# At the front: decays, states (one more than positions), and what a group adds to dB and dC, all [t, 4, 16].
+DECAYS = 0
 HIDDEN = DECAYS + STATES * ROWS
 DB = HIDDEN + STATES * (ROWS + LANES)
 DC = DB + STATES * ROWS
 MAPS = DC + STATES * ROWS
+"""B and C, [t, padded], then the sums [chunk, 2, padded, CHUNK] of dB and dC, then the slots."""
 LN_2 = math.log(2)
 
 
-def backward_scratch(padded: int) -> int:
-    """Return how many numbers of scratch `scan_backward` needs for a padded d_state."""
-    return MAPS + 2 * CHUNK * padded
+class BackwardArrays(NamedTuple):
+    """Flat memory of the tensors; see `ScanArguments`, `ScanGradients` and `ForwardArrays`."""
+
+    u: Any
+    delta: Any
+    z: Any
+    B: Any
+    C: Any
+    borders: Any
+    dy: Any
+    dfinal: Any
+    du: Any
+    ddelta: Any
+    dz: Any
+    dB: Any  # noqa: N815
+    dC: Any  # noqa: N815
+    dparameters: Any
+    """[column, block, padded + 2, 16], float64: of A, D and delta_bias, added to."""
+    dinitial: Any
+    parameters: Any
+    dstate: Any
+    """[column, block, padded, 16]: the gradient after the chunks that are left."""
+
+
+def backward_scratch(padded: int, sums: int, slots: int) -> int:
+    """Return how many numbers of scratch `scan_backward` needs: for sums of some chunks, and some slots."""
+    return MAPS + 2 * CHUNK * padded * (1 + sums) + slots * SLOT
 
 
 @kernel
-def scan_backward(
-    u, delta, z, B, C, dy, A, D, bias, borders, dstate, du, ddelta, dz, shares, dA, dD, dbias, scratch,
-    length, width, d_state, padded, row, first_group, last_group, first_chunk, last_chunk, batch,
-    softplus_on, gated, reverse,
-):  # fmt: skip
-    """Walk chunks last_chunk - 1 down to first_chunk of some groups of batch row `row`.
-
-    A, D, bias, borders : as in `scan_forward`
-    dstate : [batch, block, padded, 16], from the gradient after the chunks to the one before them
-    shares : [chunk - first_chunk, batch, group, 2, padded, CHUNK], of dB and dC
-    dA, dD, dbias : [batch, block, (padded,) 16], float64, added to
-    """
-    blocks = (width + LANES - 1) // LANES
-    groups = (blocks + GROUP - 1) // GROUP
-    chunks = (length + CHUNK - 1) // CHUNK
-    s_B, s_C = MAPS, MAPS + CHUNK * padded
-    direction = -1 if reverse else 1
-    stride = direction * width
-    for chunk in range(last_chunk - 1, first_chunk - 1, -1):
-        rows = min(CHUNK, length - chunk * CHUNK)
-        position = length - 1 - chunk * CHUNK if reverse else chunk * CHUNK
-        position += row * length
-        load_maps(B, position * d_state, direction * d_state, d_state, padded, rows, scratch, s_B)
-        load_maps(C, position * d_state, direction * d_state, d_state, padded, rows, scratch, s_C)
-        for group in range(first_group, last_group):
-            first, last = group * GROUP, min(group * GROUP + GROUP, blocks)
-            for block in range(first, last):
-                offset = position * width + LANES * block
-                lanes = min(LANES, width - LANES * block)
-                slot = (block - first) * SLOT
-                load_rows(u, offset, stride, lanes, rows, scratch, slot + U)
-                load_rows(delta, offset, stride, lanes, rows, scratch, slot + DELTA)
-                load_rows(dy, offset, stride, lanes, rows, scratch, slot + DY)
-                if gated:
-                    load_rows(z, offset, stride, lanes, rows, scratch, slot + DGATE)
-                _prepare(scratch, slot, load(bias, LANES * block), load(D, LANES * block), rows, softplus_on, gated)
-            share = ((chunk - first_chunk) * batch + row) * groups + group
-            share *= 2 * padded * CHUNK
-            for n in range(0, padded, STATES):
-                for i in range(0, STATES * ROWS, LANES):
-                    store(scratch, DB + i, full(scratch, 0.0))
-                    store(scratch, DC + i, full(scratch, 0.0))
-                for block in range(first, last):
-                    slot = (block - first) * SLOT
-                    border = (((row * chunks + chunk) * blocks + block) * padded + n) * LANES
-                    a = (block * padded + n) * LANES
-                    h = ((row * blocks + block) * padded + n) * LANES
-                    if n > 0 and n % SUM == 0:
-                        for i in (Y, DX, DDELTA):
-                            clear(scratch, slot + PART + i, rows)
-                    part = 0 if n < SUM else PART
-                    _recompute(scratch, slot, part, s_B + n, s_C + n, padded, A, a, borders, border, rows, gated)
-                    _walk_back(scratch, slot, part, s_B + n, s_C + n, padded, A, a, dstate, dA, h, rows)
-                    if ends_sum(n, padded):
-                        for i in (Y, DX, DDELTA):
-                            add(scratch, slot + PART + i, slot + i, rows)
-                for k in range(STATES):
-                    for t in range(0, rows, LANES):
-                        i = LANES * (STATES * t + k)
-                        j = share + (n + k) * CHUNK + t
-                        store(shares, j, sum_lanes(scratch, DB + i, LANES * STATES))
-                        store(shares, j + padded * CHUNK, sum_lanes(scratch, DC + i, LANES * STATES))
-            for block in range(first, last):
-                offset = position * width + LANES * block
-                lanes = min(LANES, width - LANES * block)
-                slot = (block - first) * SLOT
-                i = (row * blocks + block) * LANES
-                _finish(scratch, slot, load(D, LANES * block), dD, dbias, i, rows, gated)
-                store_rows(scratch, slot + U, rows, du, offset, stride, lanes)
-                store_rows(scratch, slot + DDELTA, rows, ddelta, offset, stride, lanes)
-                if gated:
-                    store_rows(scratch, slot + DGATE, rows, dz, offset, stride, lanes)
+def scan_backward(a, places, shape, scratch, turn, first_column, last_column):
+    """Take one turn of columns first to last (exclusive)."""
+    parts = len(places.edges) - 1
+    for column in range(first_column, last_column):
+        last = places.columns[column + 1] - turn * shape.turn_chunks
+        first = max(places.columns[column], last - shape.turn_chunks)
+        for part in range(parts):
+            for step in range(shape.steps):
+                index = (column * parts + part) * shape.steps + step
+                # To begin needs no state. To end adds to sums over positions, in order.
+                begins = shape.steps > 1 and step == 0
+                if not begins and not wait_for_turn(places.turns, index, turn):
+                    return
+                _take_step(a, places, shape, scratch, column, first, last, part, step)
+                end_turn(places.turns, index, turn)
 
 
 @njit
-def _prepare(scratch, slot, bias, D, rows, softplus_on, gated):
+def _take_step(a, places, shape, scratch, column, first, last, part, step):
+    """Do chunks last - 1 down to first of the groups of a part: all of it, or begin, a few states, or end."""
+    width, d_state, padded = shape.width, shape.d_state, shape.padded
+    blocks = (width + LANES - 1) // LANES
+    groups = (blocks + GROUP - 1) // GROUP
+    first_group, last_group = places.edges[part], places.edges[part + 1]
+    begins, ends = step == 0, step == shape.steps - 1
+    if shape.steps == 1:
+        first_state, last_state = 0, padded
+    else:
+        first_state = max(0, step - 1) * STATES
+        last_state = first_state if begins or ends else first_state + STATES
+    apart = shape.steps > 1 or len(places.edges) > 2
+    direction = -1 if shape.reverse else 1
+    s_B, s_C = MAPS, MAPS + CHUNK * padded
+    sequence = find_sequence(places.chunks, places.sequences[column], last - 1)
+    for chunk in range(last - 1, first - 1, -1):
+        if chunk < places.chunks[sequence]:
+            sequence -= 1
+        t = (chunk - places.chunks[sequence]) * CHUNK
+        start, end = places.starts[sequence], places.starts[sequence + 1]
+        rows = min(CHUNK, end - start - t)
+        position = end - 1 - t if shape.reverse else start + t
+        states = max(0, min(d_state, last_state) - first_state)
+        maps = position * d_state + first_state
+        walked = last_state - first_state
+        load_maps(a.B, maps, direction * d_state, states, walked, rows, scratch, s_B)
+        load_maps(a.C, maps, direction * d_state, states, walked, rows, scratch, s_C)
+        s_sums = MAPS + 2 * CHUNK * padded
+        s_slots = s_sums + 2 * CHUNK * padded * (shape.turn_chunks if apart else 1)
+        if apart:
+            s_sums += (chunk - first) * 2 * CHUNK * padded
+        if shape.steps > 1:
+            s_slots += (chunk - first) * GROUP * (last_group - first_group) * SLOT
+        for group in range(first_group, last_group):
+            slots = s_slots
+            if shape.steps > 1:
+                slots += (group - first_group) * GROUP * SLOT
+            first_block, last_block = group * GROUP, min(group * GROUP + GROUP, blocks)
+            for block in range(first_block, last_block):
+                h = (column * blocks + block) * padded * LANES
+                if chunk + 1 == places.chunks[sequence + 1]:
+                    load_states(
+                        a.dfinal, shape.given, sequence, block, width, d_state, first_state, last_state, a.dstate, h
+                    )
+                if begins:
+                    _load_block(a, shape, scratch, slots + (block - first_block) * SLOT, block, position, rows)
+            for n in range(first_state, last_state, STATES):
+                for i in range(0, STATES * ROWS, LANES):
+                    store(scratch, DB + i, full(scratch, 0.0))
+                    store(scratch, DC + i, full(scratch, 0.0))
+                b = n - first_state
+                for block in range(first_block, last_block):
+                    slot = slots + (block - first_block) * SLOT
+                    border = ((chunk * blocks + block) * padded + n) * LANES
+                    p = (block * (padded + 2) + n) * LANES
+                    dp = ((column * blocks + block) * (padded + 2) + n) * LANES
+                    h = ((column * blocks + block) * padded + n) * LANES
+                    if n > 0 and n % SUM == 0:
+                        for i in (Y, DX, DDELTA):
+                            clear(scratch, slot + PART + i, rows)
+                    s_sum = slot + (0 if n < SUM else PART)
+                    _recompute(scratch, slot, s_sum, s_B + b, s_C + b, walked, a.parameters, p, a.borders, border,
+                               rows, shape.gated)  # fmt: skip
+                    _walk_back(scratch, slot, s_sum, s_B + b, s_C + b, walked, a.parameters, p, a.dstate, h,
+                               a.dparameters, dp, rows)  # fmt: skip
+                    if ends_sum(n, padded):
+                        for i in (Y, DX, DDELTA):
+                            add(scratch, slot + PART + i, slot + i, rows)
+                _add_shares(scratch, s_sums + n * CHUNK, s_sums + (padded + n) * CHUNK, rows, group > 0)
+            for block in range(first_block, last_block):
+                if ends:
+                    _store_block(a, shape, scratch, slots + (block - first_block) * SLOT, column, block, position, rows)
+                if chunk == places.chunks[sequence]:
+                    h = (column * blocks + block) * padded * LANES
+                    store_states(a.dstate, h, sequence, block, width, d_state, first_state, last_state, a.dinitial)
+        if last_group == groups and last_state > first_state:
+            for n in range(first_state, min(last_state, d_state)):
+                for i in range(rows):
+                    target = (position + direction * i) * d_state + n
+                    store_one(a.dB, target, load_one(scratch, s_sums + n * CHUNK + i))
+                    store_one(a.dC, target, load_one(scratch, s_sums + (padded + n) * CHUNK + i))
+
+
+@njit
+def _load_block(a, shape, scratch, slot, block, position, rows):
+    """Stage the rows of a block, and start its sums."""
+    offset = position * shape.width + LANES * block
+    stride = -shape.width if shape.reverse else shape.width
+    lanes = min(LANES, shape.width - LANES * block)
+    load_rows(a.u, offset, stride, lanes, rows, scratch, slot + U)
+    load_rows(a.delta, offset, stride, lanes, rows, scratch, slot + DELTA)
+    load_rows(a.dy, offset, stride, lanes, rows, scratch, slot + DY)
+    if shape.gated:
+        load_rows(a.z, offset, stride, lanes, rows, scratch, slot + DGATE)
+    parameters = (block + 1) * (shape.padded + 2) * LANES
+    D, bias = load(a.parameters, parameters - 2 * LANES), load(a.parameters, parameters - LANES)
+    _prepare(scratch, slot, bias, D, rows, shape.delta_softplus, shape.gated)
+
+
+@njit
+def _store_block(a, shape, scratch, slot, column, block, position, rows):
+    """Finish the gradients of the rows of a block and write them."""
+    offset = position * shape.width + LANES * block
+    stride = -shape.width if shape.reverse else shape.width
+    lanes = min(LANES, shape.width - LANES * block)
+    blocks = (shape.width + LANES - 1) // LANES
+    D = load(a.parameters, ((block + 1) * (shape.padded + 2) - 2) * LANES)
+    dparameters = ((column * blocks + block + 1) * (shape.padded + 2) - 2) * LANES
+    _finish(scratch, slot, D, a.dparameters, dparameters, rows, shape.gated)
+    store_rows(scratch, slot + U, rows, a.du, offset, stride, lanes)
+    store_rows(scratch, slot + DDELTA, rows, a.ddelta, offset, stride, lanes)
+    if shape.gated:
+        store_rows(scratch, slot + DGATE, rows, a.dz, offset, stride, lanes)
+
+
+@njit
+def _add_shares(scratch, s_B, s_C, rows, adds):
+    """Sum what the channels of a group add to dB and dC, and write it, or add it to the groups before."""
+    for k in range(STATES):
+        for t in range(0, rows, LANES):
+            i = LANES * (STATES * t + k)
+            j = CHUNK * k + t
+            sum_B, sum_C = sum_lanes(scratch, DB + i, LANES * STATES), sum_lanes(scratch, DC + i, LANES * STATES)
+            if adds:
+                sum_B, sum_C = load(scratch, s_B + j) + sum_B, load(scratch, s_C + j) + sum_C
+            store(scratch, s_B + j, sum_B)
+            store(scratch, s_C + j, sum_C)
+
+
+@njit
+def _prepare(scratch, slot, bias, D, rows, delta_softplus, gated):
     """Compute delta and its slope, x = delta u, the gradient of y before the gate, and start the sums."""
     for i in range(slot, slot + rows * LANES, LANES):
         delta = load(scratch, DELTA + i) + bias
-        if softplus_on:
+        if delta_softplus:
             store(scratch, SLOPE + i, softplus_slope(delta))
             delta = softplus(delta)
         else:
@@ -139,7 +243,7 @@ def _prepare(scratch, slot, bias, D, rows, softplus_on, gated):
 
 
 @njit
-def _recompute(scratch, slot, part, s_B, s_C, padded, A, a, borders, border, rows, gated):
+def _recompute(scratch, slot, s_sum, s_B, s_C, padded, A, a, borders, border, rows, gated):
     """Walk forward as `scan_forward` does, and keep every state and decay."""
     A0, A1, A2, A3 = load(A, a), load(A, a + 16), load(A, a + 32), load(A, a + 48)
     h0, h1 = load(borders, border), load(borders, border + 16)
@@ -168,7 +272,7 @@ def _recompute(scratch, slot, part, s_B, s_C, padded, A, a, borders, border, row
         store(scratch, HIDDEN + i + 112, h3)
         if gated:
             c = s_C + padded * t
-            j = slot + part + Y + LANES * t
+            j = s_sum + Y + LANES * t
             term = h0 * broadcast(scratch, c)
             term = fma(h1, broadcast(scratch, c + 1), term)
             term = fma(h2, broadcast(scratch, c + 2), term)
@@ -177,7 +281,7 @@ def _recompute(scratch, slot, part, s_B, s_C, padded, A, a, borders, border, row
 
 
 @njit
-def _walk_back(scratch, slot, part, s_B, s_C, padded, A, a, dstate, dA, g, rows):
+def _walk_back(scratch, slot, s_sum, s_B, s_C, padded, A, a, dstate, g, sums_A, dA, rows):
     """Walk the chunk backwards: g is dL/dh after position t, then g a the one before it."""
     A0, A1, A2, A3 = load(A, a), load(A, a + 16), load(A, a + 32), load(A, a + 48)
     g0, g1, g2, g3 = load(dstate, g), load(dstate, g + 16), load(dstate, g + 32), load(dstate, g + 48)
@@ -195,17 +299,17 @@ def _walk_back(scratch, slot, part, s_B, s_C, padded, A, a, dstate, dA, g, rows)
         g1, h1, dA1, dx, ddelta = _step_back(scratch, i + 16, b + 1, c + 1, g1, h1, dA1, A1, delta, x, dy, dx, ddelta)
         g2, h2, dA2, dx, ddelta = _step_back(scratch, i + 32, b + 2, c + 2, g2, h2, dA2, A2, delta, x, dy, dx, ddelta)
         g3, h3, dA3, dx, ddelta = _step_back(scratch, i + 48, b + 3, c + 3, g3, h3, dA3, A3, delta, x, dy, dx, ddelta)
-        j = slot + part + LANES * t
+        j = s_sum + LANES * t
         store(scratch, DX + j, load(scratch, DX + j) + dx)
         store(scratch, DDELTA + j, load(scratch, DDELTA + j) + ddelta)
     store(dstate, g, g0)
     store(dstate, g + 16, g1)
     store(dstate, g + 32, g2)
     store(dstate, g + 48, g3)
-    accumulate(dA, g, dA0)
-    accumulate(dA, g + 16, dA1)
-    accumulate(dA, g + 32, dA2)
-    accumulate(dA, g + 48, dA3)
+    accumulate(sums_A, dA, dA0)
+    accumulate(sums_A, dA + 16, dA1)
+    accumulate(sums_A, dA + 32, dA2)
+    accumulate(sums_A, dA + 48, dA3)
 
 
 @njit(forceinline=True)
@@ -222,8 +326,9 @@ def _step_back(scratch, i, b, c, g, h, dA, A, delta, x, dy, dx, ddelta):
 
 
 @njit
-def _finish(scratch, slot, D, dD, dbias, index, rows, gated):
-    """Turn the sums of a block into du (in U), ddelta and dz (in DGATE), and add to dD and dbias."""
+def _finish(scratch, slot, D, sums, dD, rows, gated):
+    """Turn the sums of a block into du (in U), ddelta and dz (in DGATE), and add to the sums of dD
+    and, right after it, dbias."""
     sum_D = full(scratch, 0.0)
     sum_bias = full(scratch, 0.0)
     eight = slot + 8 * LANES
@@ -240,30 +345,10 @@ def _finish(scratch, slot, D, dD, dbias, index, rows, gated):
             store(scratch, DGATE + i, load(scratch, DGATE + i) * load(scratch, Y + i))
         if i == eight:
             # Eight rows in the dtype of the state, then float64: nothing is lost over a million rows.
-            accumulate(dD, index, sum_D)
-            accumulate(dbias, index, sum_bias)
+            accumulate(sums, dD, sum_D)
+            accumulate(sums, dD + LANES, sum_bias)
             sum_D = full(scratch, 0.0)
             sum_bias = full(scratch, 0.0)
             eight += 8 * LANES
-    accumulate(dD, index, sum_D)
-    accumulate(dbias, index, sum_bias)
-
-
-@kernel
-def scan_reduce(shares, dB, dC, length, d_state, padded, row, chunk, first_chunk, batch, groups, reverse):
-    """Add the shares of all groups of one chunk, in order, into dB and dC of batch row `row`."""
-    rows = min(CHUNK, length - chunk * CHUNK)
-    share = ((chunk - first_chunk) * batch + row) * groups * 2 * padded * CHUNK
-    for t in range(rows):
-        position = length - 1 - chunk * CHUNK - t if reverse else chunk * CHUNK + t
-        target = (row * length + position) * d_state
-        for n in range(d_state):
-            i = share + n * CHUNK + t
-            sum_B = load_one(shares, i)
-            sum_C = load_one(shares, i + padded * CHUNK)
-            for group in range(1, groups):
-                j = i + group * 2 * padded * CHUNK
-                sum_B += load_one(shares, j)
-                sum_C += load_one(shares, j + padded * CHUNK)
-            store_one(dB, target + n, sum_B)
-            store_one(dC, target + n, sum_C)
+    accumulate(sums, dD, sum_D)
+    accumulate(sums, dD + LANES, sum_bias)

@@ -1,6 +1,8 @@
-"""Forward of the selective scan for CPUs: one call walks some blocks of 16 channels of one sequence."""
+"""Forward of the selective scan for CPUs: one call takes one turn of some columns (see `cpu_plan`)."""
 
 # mypy: disable-error-code="no-untyped-def"
+
+from typing import Any, NamedTuple
 
 from numba import njit
 
@@ -8,70 +10,162 @@ from genomamba_kernels._compile import kernel
 from genomamba_kernels._functions import exp2_product, silu, softplus
 from genomamba_kernels._rows import load_maps, load_rows, store_rows
 from genomamba_kernels._simd import LANES, broadcast, fma, full, load, store
+from genomamba_kernels._turns import end_turn, wait_for_turn
+from genomamba_kernels.scan.cpu_plan import CHUNK, STATES
+from genomamba_kernels.scan.cpu_states import find_sequence, load_states, store_states
 
-CHUNK = 64
-"""Positions staged at a time; the states between chunks are what backward starts from."""
-STATES = 4
-"""States of a channel held in registers at a time; d_state is padded to a multiple."""
 SUM = 16
 """States whose terms are added up before they join the sum over all: with more, a wide state loses digits."""
 ROWS = CHUNK * LANES
 """Numbers in the scratch of one staged tensor."""
+# The rows of a block.
+DELTA, X, Y, Z, PART = (i * ROWS for i in range(5))
+SLOT = 5 * ROWS
+"""Numbers of scratch for the rows of a block."""
 
 
-def forward_scratch(padded: int) -> int:
+class ForwardArrays(NamedTuple):
+    """Flat memory of the tensors; see `ScanArguments`, and `Shape` for the sizes."""
+
+    u: Any
+    delta: Any
+    z: Any
+    B: Any
+    C: Any
+    initial: Any
+    y: Any
+    final: Any
+    borders: Any
+    """[chunk, block, padded, 16]: the states before each chunk, written where `keep`."""
+    parameters: Any
+    """[block, padded + 2, 16]: A times log2(e), D, delta_bias."""
+    state: Any
+    """[column, block, padded, 16]: where each column is."""
+
+
+class Places(NamedTuple):
+    """Where the sequences lie and how they are divided; see `Sequences`, `Columns` and `Plan`."""
+
+    starts: Any
+    """Border of each sequence."""
+    chunks: Any
+    """First chunk of each sequence."""
+    columns: Any
+    """First chunk of each column."""
+    sequences: Any
+    """First sequence of each column."""
+    edges: Any
+    """First block, or group, of each part."""
+    turns: Any
+    """[column, part, step]: how many turns have passed."""
+
+
+class Shape(NamedTuple):
+    """Sizes and switches."""
+
+    width: int
+    d_state: int
+    padded: int
+    turn_chunks: int
+    steps: int
+    reverse: bool
+    delta_softplus: bool
+    gated: bool
+    """Whether there is z."""
+    given: bool
+    """Whether there is a state, or the gradient of one, to begin with."""
+    keep: bool
+
+
+def forward_scratch(padded: int, slots: int) -> int:
     """Return how many numbers of scratch `scan_forward` needs for a padded d_state."""
-    return 5 * ROWS + 2 * CHUNK * padded
+    return 2 * CHUNK * padded + slots * SLOT
 
 
 @kernel
-def scan_forward(
-    u, delta, z, B, C, A, D, bias, state, borders, y, scratch, length, width, d_state, padded,
-    row, first, last, softplus_on, gated, keep, reverse,
-):  # fmt: skip
-    """Walk blocks first to last (exclusive) of batch row `row`, and leave the last state in `state`.
+def scan_forward(a, places, shape, scratch, turn, first_column, last_column):
+    """Take one turn of columns first to last (exclusive)."""
+    parts = len(places.edges) - 1
+    for column in range(first_column, last_column):
+        first = places.columns[column] + turn * shape.turn_chunks
+        last = min(places.columns[column + 1], first + shape.turn_chunks)
+        for part in range(parts):
+            for step in range(shape.steps):
+                begins, ends = step == 0, step == shape.steps - 1
+                walks = shape.steps == 1 or not (begins or ends)
+                index = (column * parts + part) * shape.steps + step
+                if walks and not wait_for_turn(places.turns, index, turn):
+                    return
+                _take_step(a, places, shape, scratch, column, first, last, part, step)
+                end_turn(places.turns, index, turn)
 
-    A, D, bias : [block, (padded,) 16], A times log2(e)
-    state : [batch, block, padded, 16]
-    borders : [batch, chunk, block, padded, 16], written where `keep`
-    """
+
+@njit
+def _take_step(a, places, shape, scratch, column, first, last, part, step):
+    """Do chunks first to last (exclusive) of the blocks of a part: all of it, or begin, a few states, or end."""
+    width, d_state, padded = shape.width, shape.d_state, shape.padded
     blocks = (width + LANES - 1) // LANES
-    chunks = (length + CHUNK - 1) // CHUNK
-    s_delta, s_x, s_y, s_z, s_part = 0, ROWS, 2 * ROWS, 3 * ROWS, 4 * ROWS
-    s_B, s_C = 5 * ROWS, 5 * ROWS + CHUNK * padded
-    direction = -1 if reverse else 1
-    for chunk in range(chunks):
-        rows = min(CHUNK, length - chunk * CHUNK)
-        position = length - 1 - chunk * CHUNK if reverse else chunk * CHUNK
-        position += row * length
-        load_maps(B, position * d_state, direction * d_state, d_state, padded, rows, scratch, s_B)
-        load_maps(C, position * d_state, direction * d_state, d_state, padded, rows, scratch, s_C)
-        for block in range(first, last):
+    first_block, last_block = places.edges[part], places.edges[part + 1]
+    begins, ends = step == 0, step == shape.steps - 1
+    if shape.steps == 1:
+        first_state, last_state = 0, padded
+    else:
+        first_state = max(0, step - 1) * STATES
+        last_state = first_state if begins or ends else first_state + STATES
+    direction = -1 if shape.reverse else 1
+    stride = direction * width
+    s_B, s_C = 0, CHUNK * padded
+    sequence = find_sequence(places.chunks, places.sequences[column], first)
+    for chunk in range(first, last):
+        if chunk == places.chunks[sequence + 1]:
+            sequence += 1
+        t = (chunk - places.chunks[sequence]) * CHUNK
+        start, end = places.starts[sequence], places.starts[sequence + 1]
+        rows = min(CHUNK, end - start - t)
+        position = end - 1 - t if shape.reverse else start + t
+        states = max(0, min(d_state, last_state) - first_state)
+        maps = position * d_state + first_state
+        walked = last_state - first_state
+        load_maps(a.B, maps, direction * d_state, states, walked, rows, scratch, s_B)
+        load_maps(a.C, maps, direction * d_state, states, walked, rows, scratch, s_C)
+        for block in range(first_block, last_block):
+            slot = 2 * CHUNK * padded
+            if shape.steps > 1:
+                slot += ((chunk - first) * (last_block - first_block) + block - first_block) * SLOT
             offset = position * width + LANES * block
-            stride = direction * width
             lanes = min(LANES, width - LANES * block)
-            h = (row * blocks + block) * padded * LANES
-            if keep:
-                border = ((row * chunks + chunk) * blocks + block) * padded * LANES
-                for i in range(0, padded * LANES, LANES):
-                    store(borders, border + i, load(state, h + i))
-            load_rows(delta, offset, stride, lanes, rows, scratch, s_delta)
-            load_rows(u, offset, stride, lanes, rows, scratch, s_x)
-            _prepare(scratch, s_delta, s_x, s_y, load(bias, LANES * block), load(D, LANES * block), rows, softplus_on)
-            for n in range(0, padded, STATES):
+            parameters = block * (padded + 2) * LANES
+            h = (column * blocks + block) * padded * LANES
+            if chunk == places.chunks[sequence]:
+                load_states(
+                    a.initial, shape.given, sequence, block, width, d_state, first_state, last_state, a.state, h
+                )
+            if shape.keep:
+                border = (chunk * blocks + block) * padded * LANES
+                for i in range(first_state * LANES, last_state * LANES, LANES):
+                    store(a.borders, border + i, load(a.state, h + i))
+            if begins:
+                load_rows(a.delta, offset, stride, lanes, rows, scratch, slot + DELTA)
+                load_rows(a.u, offset, stride, lanes, rows, scratch, slot + X)
+                D = load(a.parameters, parameters + padded * LANES)
+                bias = load(a.parameters, parameters + (padded + 1) * LANES)
+                _prepare(scratch, slot, bias, D, rows, shape.delta_softplus)
+            for n in range(first_state, last_state, STATES):
                 if n > 0 and n % SUM == 0:
-                    clear(scratch, s_part, rows)
-                s_sum = s_y if n < SUM else s_part
-                _walk(scratch, s_delta, s_x, s_sum, s_B + n, s_C + n, padded, A, (block * padded + n) * LANES,
-                      state, h + n * LANES, rows)  # fmt: skip
+                    clear(scratch, slot + PART, rows)
+                total = slot + (Y if n < SUM else PART)
+                b = n - first_state
+                _walk(scratch, slot, total, s_B + b, s_C + b, walked, a.parameters, parameters + n * LANES,
+                      a.state, h + n * LANES, rows)  # fmt: skip
                 if ends_sum(n, padded):
-                    add(scratch, s_part, s_y, rows)
-            if gated:
-                load_rows(z, offset, stride, lanes, rows, scratch, s_z)
-                for i in range(0, rows * LANES, LANES):
-                    gate = load(scratch, s_z + i)
-                    store(scratch, s_y + i, load(scratch, s_y + i) * silu(gate))
-            store_rows(scratch, s_y, rows, y, offset, stride, lanes)
+                    add(scratch, slot + PART, slot + Y, rows)
+            if ends:
+                if shape.gated:
+                    load_rows(a.z, offset, stride, lanes, rows, scratch, slot + Z)
+                    _gate(scratch, slot, rows)
+                store_rows(scratch, slot + Y, rows, a.y, offset, stride, lanes)
+            if chunk + 1 == places.chunks[sequence + 1]:
+                store_states(a.state, h, sequence, block, width, d_state, first_state, last_state, a.final)
 
 
 @njit(forceinline=True)
@@ -95,26 +189,32 @@ def add(scratch, source, target, rows):
 
 
 @njit
-def _prepare(scratch, s_delta, s_x, s_y, bias, D, rows, softplus_on):
+def _prepare(scratch, slot, bias, D, rows, delta_softplus):
     """Replace delta by the step, u by x = delta u, and start y with D u."""
-    for i in range(0, rows * LANES, LANES):
-        delta = load(scratch, s_delta + i) + bias
-        if softplus_on:
+    for i in range(slot, slot + rows * LANES, LANES):
+        delta = load(scratch, DELTA + i) + bias
+        if delta_softplus:
             delta = softplus(delta)
-        u = load(scratch, s_x + i)
-        store(scratch, s_delta + i, delta)
-        store(scratch, s_x + i, delta * u)
-        store(scratch, s_y + i, D * u)
+        u = load(scratch, X + i)
+        store(scratch, DELTA + i, delta)
+        store(scratch, X + i, delta * u)
+        store(scratch, Y + i, D * u)
 
 
 @njit
-def _walk(scratch, s_delta, s_x, s_y, s_B, s_C, padded, A, a, state, h, rows):
+def _gate(scratch, slot, rows):
+    for i in range(slot, slot + rows * LANES, LANES):
+        store(scratch, Y + i, load(scratch, Y + i) * silu(load(scratch, Z + i)))
+
+
+@njit
+def _walk(scratch, slot, s_y, s_B, s_C, padded, A, a, state, h, rows):
     """Walk the positions of a chunk with four states in registers: h = exp2(delta A) h + x B, y += C h."""
     A0, A1, A2, A3 = load(A, a), load(A, a + 16), load(A, a + 32), load(A, a + 48)
     h0, h1, h2, h3 = load(state, h), load(state, h + 16), load(state, h + 32), load(state, h + 48)
     for t in range(rows):
-        delta = load(scratch, s_delta + LANES * t)
-        x = load(scratch, s_x + LANES * t)
+        delta = load(scratch, slot + DELTA + LANES * t)
+        x = load(scratch, slot + X + LANES * t)
         y = load(scratch, s_y + LANES * t)
         b, c = s_B + padded * t, s_C + padded * t
         h0 = fma(exp2_product(delta, A0), h0, x * broadcast(scratch, b))

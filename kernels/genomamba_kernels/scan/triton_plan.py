@@ -38,7 +38,13 @@ class ForwardPlan(NamedTuple):
 # Found with benchmarks/compiled.py. On AMD, rows of B and C that all threads read lie in scalar registers, and so
 # as not to spill those, two threads or more share a channel beyond 16 states.
 FORWARD = {
-    ("cuda", 4): ((16, 32, 16, 4, 128), (32, 32, 16, 2), (64, 16, 16, 1), (128, 8, 16, 1), (256, 4, 16, 1)),
+    ("cuda", 4): (
+        (16, 32, 16, 4, 128),
+        (32, 32, 16, 2, 168),
+        (64, 16, 16, 1),
+        (128, 8, 16, 1),
+        (256, 4, 16, 1),
+    ),
     ("cuda", 8): ((16, 32, 16, 1), (32, 16, 16, 1), (64, 8, 16, 1), (128, 4, 16, 1), (256, 2, 16, 1)),
     ("hip", 4): ((16, 64, 16, 2), (64, 32, 16, 1), (128, 16, 16, 1), (256, 8, 16, 1)),
     ("hip", 8): ((32, 32, 8, 1), (64, 16, 8, 1), (128, 8, 8, 1), (256, 4, 8, 1)),

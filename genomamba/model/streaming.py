@@ -1,0 +1,225 @@
+"""Sequences of any length through a model in bounded memory, with the numbers of one pass.
+
+A causal model carries its state from piece to piece. A bidirectional one needs, at every layer, all of the layer below
+from both sides: it is walked layer by layer, each layer left to right and right to left, over two residual streams that
+lie in memory or on disk.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from genomamba.alphabet import get_alphabet
+from genomamba.errors import ConfigError, RunError
+from genomamba.model.block import Block
+from genomamba.model.language_model import LanguageModel
+from genomamba.model.mixer import BidirectionalMixer
+from genomamba.model.state import MambaState
+from genomamba.model.strand import merge_strands, stack_strands
+from genomamba_kernels import MixerState
+
+__all__ = ["Output", "stream"]
+
+Output = Literal["logits", "hidden", "log_likelihood"]
+
+
+def stream(
+    model: LanguageModel,
+    tokens: Tensor,
+    *,
+    output: Output = "logits",
+    chunk: int = 16_384,
+    spill: Path | None = None,
+) -> Iterator[Tensor]:
+    """Run a model over sequences of any length and give the results piece by piece, left to right.
+
+    Memory beyond the tokens does not grow with the length for a causal model. A bidirectional one holds two streams of
+    4 bytes a channel, base (and strand): in memory, or below `spill`.
+
+    Parameters
+    ----------
+    model : LanguageModel
+        In evaluation mode.
+    tokens : (batch, length), int64 or uint8
+        Ids of the model's alphabet, on any device; pieces are moved to the model's.
+    output : {"logits", "hidden", "log_likelihood"}
+        Logits (batch, piece, vocab_size) as of `LanguageModel.forward`; the normalised residual stream (batch, piece,
+        d_model), for an equivariant model (2 * batch, piece, d_model) with the strands stacked and each in its own
+        order; or the log-likelihood of each token given those before it (batch, piece), in nats, causal models only,
+        NaN where the token is none that a model predicts (N).
+    chunk : int
+        Positions of a piece. No number depends on it beyond rounding.
+    spill : Path, optional
+        Folder for the residual streams of a bidirectional model; removed at the end.
+
+    Raises
+    ------
+    ConfigError
+        For the log-likelihood of a model that sees both sides, and for a chunk below 1.
+    RunError
+        Where the folder cannot hold the streams.
+    """
+    if chunk < 1:
+        raise ConfigError(f"chunk is {chunk}; it must be 1 or more, such as 16384")
+    causal = model.config.direction == "causal" and not model.config.equivariant
+    if output == "log_likelihood":
+        if not causal:
+            raise ConfigError(
+                "log_likelihood needs a causal model; this one sees both sides of a base, itself included"
+            )
+        return _log_likelihoods(model, tokens, chunk)
+    head: Callable[[Tensor], Tensor] = model.logits_of if output == "logits" else lambda hidden: hidden
+    if causal:
+        pieces = (tokens[:, piece] for piece in _pieces(tokens.shape[1], chunk))
+        return (head(hidden) for hidden in _advance(model, pieces, tokens.shape[0]))
+    return _both_sides(model, tokens, output, chunk, spill)
+
+
+def _pieces(length: int, chunk: int) -> list[slice]:
+    return [slice(start, min(start + chunk, length)) for start in range(0, length, chunk)]
+
+
+@torch.no_grad()
+def _advance(model: LanguageModel, pieces: Iterable[Tensor], batch: int) -> Iterator[Tensor]:
+    """Give the hidden states of a sequence that comes in pieces of tokens."""
+    weight = model.embedding.weight
+    wide = torch.promote_types(weight.dtype, torch.float32)
+    state = MambaState.start(model.config, batch, weight.device, wide)
+    for piece in pieces:
+        hidden, state = model.advance(piece.to(weight.device, torch.int64), state)
+        yield hidden
+
+
+@torch.no_grad()
+def _log_likelihoods(model: LanguageModel, tokens: Tensor, chunk: int) -> Iterator[Tensor]:
+    alphabet = get_alphabet(model.config.alphabet)
+    is_target = torch.from_numpy(alphabet.is_target_token)
+    pieces = _pieces(tokens.shape[1], chunk)
+    # Each token is predicted from those before it: what is read is the sequence moved right by one, behind [BOS].
+    first = tokens.new_full((tokens.shape[0], 1), alphabet.bos)
+    moved = (
+        torch.cat([first, tokens[:, : piece.stop - 1]] if piece.start == 0 else [tokens[:, _before(piece)]], dim=1)
+        for piece in pieces
+    )
+    for hidden, piece in zip(_advance(model, moved, tokens.shape[0]), pieces, strict=True):
+        targets = tokens[:, piece].to(hidden.device, torch.int64)
+        logits = model.logits_of(hidden)
+        wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        values = -F.cross_entropy(wide.flatten(0, 1), targets.flatten(), reduction="none")
+        yield values.view_as(targets).masked_fill(~is_target.to(targets.device)[targets], torch.nan)
+
+
+def _before(piece: slice) -> slice:
+    return slice(piece.start - 1, piece.stop - 1)
+
+
+@torch.no_grad()
+def _both_sides(
+    model: LanguageModel, tokens: Tensor, output: Output, chunk: int, spill: Path | None
+) -> Iterator[Tensor]:
+    if model.config.equivariant:
+        tokens = stack_strands(tokens.to(torch.int64), model.complement.to(tokens.device))
+    pieces = _pieces(tokens.shape[1], chunk)
+    weight = model.embedding.weight
+    with _open_streams(model, tokens.shape, spill) as (source, target):
+        for piece in pieces:
+            source.put(piece, model.embedding(tokens[:, piece].to(weight.device, torch.int64)))
+        for layer in model.blocks():
+            _walk(layer, source, target, pieces)
+            source, target = target, source
+        for piece in pieces:
+            hidden = model.norm_f(source.get(piece))
+            if output == "hidden":
+                yield hidden
+            elif not model.config.equivariant:
+                yield model.logits_of(hidden)
+            else:
+                # The other strand's logits for these bases lie at its mirror-image positions.
+                yield merge_strands(model.logits_of(_mirrored(model, source, hidden, piece)), model.complement)
+
+
+def _walk(layer: Block, source: _Stream, target: _Stream, pieces: list[slice]) -> None:
+    """Fill `target` with what a layer makes of `source`."""
+    mixer = layer.mixer
+    if not isinstance(mixer, BidirectionalMixer):
+        state: MixerState | None = None
+        for piece in pieces:
+            x = source.get(piece)
+            mixed, state = mixer.advance(layer.norm(x), state)
+            target.put(piece, x + mixed)
+        return
+    state = None
+    for piece in pieces:
+        mixed, state = mixer.mamba_fwd.advance(layer.norm(source.get(piece)), state)
+        target.put(piece, mixed)
+    state = None
+    for piece in reversed(pieces):
+        x = source.get(piece)
+        mixed, state = mixer.mamba_rev.advance(layer.norm(x), state)
+        target.put(piece, x + mixer.merge(target.get(piece), mixed))
+
+
+def _mirrored(model: LanguageModel, source: _Stream, hidden: Tensor, piece: slice) -> Tensor:
+    """Return the given strand at a piece, and behind it the other strand at the mirror image of the piece."""
+    batch = hidden.shape[0] // 2
+    mirror = slice(source.length - piece.stop, source.length - piece.start)
+    return torch.cat([hidden[:batch], model.norm_f(source.get(mirror))[batch:]])
+
+
+class _Stream:
+    """A residual stream (rows, length, d_model) outside of the model's device: pieces in, pieces out."""
+
+    def __init__(self, values: Tensor, device: torch.device) -> None:
+        self._values, self._device = values, device
+        self.length = values.shape[1]
+
+    def get(self, piece: slice) -> Tensor:
+        return self._values[:, piece].to(self._device)
+
+    def put(self, piece: slice, values: Tensor) -> None:
+        self._values[:, piece] = values
+
+
+@contextmanager
+def _open_streams(model: LanguageModel, shape: torch.Size, spill: Path | None) -> Iterator[tuple[_Stream, _Stream]]:
+    """Make two streams in memory, or in files below `spill` that are gone at the end."""
+    weight = model.embedding.weight
+    dtype = torch.promote_types(weight.dtype, torch.float32)
+    whole = (*shape, model.config.d_model)
+    if spill is None:
+        yield (
+            _Stream(torch.empty(whole, dtype=dtype), weight.device),
+            _Stream(torch.empty(whole, dtype=dtype), weight.device),
+        )
+        return
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="genomamba-stream-", dir=spill)
+    except OSError as error:
+        raise RunError(f"{spill}: cannot hold the residual streams ({error.strerror}); name another folder") from error
+    with folder as path:
+        one, two = (_on_disk(Path(path) / name, whole, dtype) for name in ("one", "two"))
+        yield _Stream(one, weight.device), _Stream(two, weight.device)
+
+
+def _on_disk(path: Path, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    size = math.prod(shape) * dtype.itemsize
+    try:
+        with path.open("wb") as file:
+            # The blocks are taken at once: a disk that fills up later would end the process with a signal.
+            os.posix_fallocate(file.fileno(), 0, size) if hasattr(os, "posix_fallocate") else file.truncate(size)
+    except OSError as error:
+        raise RunError(
+            f"{path.parent.parent}: cannot hold a residual stream of {size / 2**30:,.1f} GiB ({error.strerror});"
+            " name a folder with more room"
+        ) from error
+    return torch.from_file(str(path), shared=True, size=math.prod(shape), dtype=dtype).view(shape)
