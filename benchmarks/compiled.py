@@ -30,6 +30,8 @@ from triton.compiler import ASTSource
 
 from genomamba_kernels._checks import state_dtype
 from genomamba_kernels._triton_launch import Launch, Target, recorded
+from genomamba_kernels.conv import triton_launch as conv
+from genomamba_kernels.conv.arguments import ConvArguments
 from genomamba_kernels.scan import triton_launch as scan
 from genomamba_kernels.scan.arguments import ScanArguments
 
@@ -39,6 +41,7 @@ TYPES = {
     torch.float32: "fp32", torch.bfloat16: "bf16", torch.float64: "fp64", torch.int64: "i64", torch.int32: "i32",
 }  # fmt: skip
 MAIN_CASE = "bfloat16 16"
+D_CONV = 4
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,26 @@ def scan_forward(case: Case) -> None:
     scan.forward(_scan_arguments(case, length=2**17 + 1), keep=True)
 
 
-LAUNCHERS: tuple[Callable[[Case], None], ...] = (scan_forward,)
+def scan_backward(case: Case) -> None:
+    """Run backward of the scan so that each of its kernels is started."""
+    a = _scan_arguments(case, length=2**14)
+    dfinal_state = a.A.new_empty(a.state_shape)
+    scan.backward(a, torch.empty_like(a.u), dfinal_state, a.A.new_empty(scan.borders_shape(a)))
+
+
+def convolution(case: Case) -> None:
+    """Run forward and backward of the convolution so that each of its kernels is started."""
+    wide = state_dtype(case.dtype)
+    x = torch.empty(1, 2**17 + 1, case.d_inner, dtype=case.dtype, device="meta")
+    weight, bias = x.new_empty(case.d_inner, D_CONV, dtype=wide), x.new_empty(case.d_inner, dtype=wide)
+    state = x.new_empty(1, D_CONV - 1, case.d_inner, dtype=wide)
+    optional = (None, None) if case.bare else (bias, state)
+    a = ConvArguments(x, weight, *optional, None, not case.bare, case.reverse)
+    conv.forward(a)
+    conv.backward(a, torch.empty_like(x))
+
+
+LAUNCHERS: tuple[Callable[[Case], None], ...] = (scan_forward, scan_backward, convolution)
 
 
 def _scan_arguments(case: Case, length: int) -> ScanArguments:

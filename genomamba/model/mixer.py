@@ -179,6 +179,10 @@ class BidirectionalMixer(nn.Module):
         if forward.recompute and x_blm.dtype == torch.float32 and torch.is_autocast_enabled(x_blm.device.type):
             # Once: each direction would keep a copy of its own.
             x_blm = x_blm.to(torch.get_autocast_dtype(x_blm.device.type))
+        if forward.recompute and not self.multiplies:
+            # In place: nothing keeps the terms, and the sum would be a third tensor of the length.
+            total: Tensor = forward(x_blm, cu_seqlens).add_(backward(x_blm, cu_seqlens))
+            return total
         if forward.recompute or not self.tied:
             return self.merge(forward(x_blm, cu_seqlens), backward(x_blm, cu_seqlens))
         x_bld, z_bld = forward.project_in(x_blm)

@@ -313,7 +313,7 @@ def test_full_graph_compiles_to_the_same(autocast):
         assert torch.equal(one, other)
 
 
-def test_autocast_converts_x_alone_and_backward_nothing(backend):
+def test_autocast_converts_x_alone(backend):
     inputs = make(2, 40, 6, 17, 5, 4, 2, torch.float32)
     device = "cuda" if backend == "triton" and torch.cuda.is_available() else "cpu"
     rounded = run(inputs | {"x": inputs["x"].bfloat16()}, backend, segment=16)
@@ -324,6 +324,17 @@ def test_autocast_converts_x_alone_and_backward_nothing(backend):
         if name != "y":
             assert tensor.dtype == torch.float32, name
         assert torch.equal(tensor, rounded[name].to(tensor.dtype)), name
+
+
+def test_backward_is_in_the_dtype_of_forward_whatever_autocast_says_then(kernels):
+    device = "cuda" if kernels == "triton" and torch.cuda.is_available() else "cpu"
+    leaves = {name: t.to(device).requires_grad_() for name, t in make(1, 20, 4, 5, 3, 4, 2, torch.float32).items()}
+    y, *_ = call(leaves, backend=kernels, segment=7)
+    expected = torch.autograd.grad(y.sum(), list(leaves.values()), retain_graph=True)
+    with torch.autocast(device, torch.bfloat16):
+        actual = torch.autograd.grad(y.sum(), list(leaves.values()))
+    for one, other in zip(actual, expected, strict=True):
+        assert torch.equal(one, other)
 
 
 def test_autocast_leaves_float64_alone(backend):
