@@ -153,7 +153,11 @@ def test_bfloat16_is_rounded_once(kernels, pick, make_scan, run_scan):
     for name, tensor in exact.items():
         tolerance = half if rounded[name].dtype == torch.bfloat16 else 1e-4
         torch.testing.assert_close(
-            rounded[name].float(), tensor, rtol=tolerance, atol=1e-5, msg=lambda message, name=name: f"{name}: {message}"
+            rounded[name].float(),
+            tensor,
+            rtol=tolerance,
+            atol=1e-5,
+            msg=lambda message, name=name: f"{name}: {message}",
         )
 
 
