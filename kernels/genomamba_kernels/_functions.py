@@ -10,7 +10,7 @@ from numba.core import types
 from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 
-from genomamba_kernels._simd import BIT_WIDTHS, Vector, constant, emit_fma, llvm_integers
+from genomamba_kernels._simd import BIT_WIDTHS, Vector, constant, emit_all_below, emit_fma, llvm_integers
 
 # 2^f = 1 + f q(f) on [-1/2, 1/2], q interpolated at Chebyshev nodes. The 1 is exact, so that the error
 # vanishes with f: a decay near 1 raised to the power of a million tokens does not drift.
@@ -103,10 +103,15 @@ def _emit_clamp(builder: Any, x: Any, low: float, high: float) -> Any:
 
 def _emit_scaled_power(builder: Any, element: Any, shifted: Any, f: Any) -> Any:
     """Emit 2^(n + f) where the last bits of `shifted` are the integer n."""
-    integers = llvm_integers(BIT_WIDTHS[element])
     power = emit_fma(builder, _emit_polynomial(builder, EXP2[element], f), f, constant(f.type, 1.0))
+    return _emit_scale(builder, element, shifted, power)
+
+
+def _emit_scale(builder: Any, element: Any, shifted: Any, power: Any) -> Any:
+    """Emit 2^n times a number, where the last bits of `shifted` are the integer n."""
+    integers = llvm_integers(BIT_WIDTHS[element])
     exponent = builder.shl(builder.bitcast(shifted, integers), constant(integers, MANTISSA_BITS[element]))
-    return builder.bitcast(builder.add(builder.bitcast(power, integers), exponent), f.type)
+    return builder.bitcast(builder.add(builder.bitcast(power, integers), exponent), power.type)
 
 
 def _magic(element: Any) -> float:
@@ -114,16 +119,29 @@ def _magic(element: Any) -> float:
     return 1.5 * 2.0 ** MANTISSA_BITS[element]
 
 
-def _emit_exp2_product(builder: Any, element: Any, a: Any, b: Any) -> Any:
-    """Emit 2^(a b), the product not rounded; 0 below the smallest normal number, infinity past the largest."""
-    magic = constant(a.type, _magic(element))
-    shifted = emit_fma(builder, a, b, magic)
-    n = builder.fsub(shifted, magic)
-    power = _emit_scaled_power(builder, element, shifted, emit_fma(builder, a, b, builder.fneg(n)))
+def _emit_exp2_products(builder: Any, element: Any, a: Any, others: Any, checked: bool) -> Any:
+    """Emit 2^(a b) for several b, the product not rounded, in step: each waits for its own last result alone.
+
+    Where `checked`, 0 below the smallest normal number, and infinity past the largest.
+    """
+    kind = a.type
+    magic = constant(kind, _magic(element))
+    shifted = [emit_fma(builder, a, b, magic) for b in others]
+    ns = [builder.fsub(value, magic) for value in shifted]
+    fs = [emit_fma(builder, a, b, builder.fneg(n)) for b, n in zip(others, ns, strict=True)]
+    powers = [constant(kind, EXP2[element][-1])] * len(others)
+    for coefficient in [*reversed(EXP2[element][:-1]), 1.0]:
+        term = constant(kind, coefficient)
+        powers = [emit_fma(builder, power, f, term) for power, f in zip(powers, fs, strict=True)]
+    results = [_emit_scale(builder, element, *pair) for pair in zip(shifted, powers, strict=True)]
+    if not checked:
+        return results
     largest = LARGEST_EXPONENT[element]
-    small = builder.fcmp_ordered("<", n, constant(a.type, 1 - largest))
-    power = builder.select(small, constant(a.type, 0.0), power)
-    return builder.select(builder.fcmp_ordered(">", n, constant(a.type, largest)), constant(a.type, math.inf), power)
+    below, above = constant(kind, 1 - largest), constant(kind, largest)
+    for i, n in enumerate(ns):
+        result = builder.select(builder.fcmp_ordered("<", n, below), constant(kind, 0.0), results[i])
+        results[i] = builder.select(builder.fcmp_ordered(">", n, above), constant(kind, math.inf), result)
+    return results
 
 
 def _emit_exp(builder: Any, element: Any, x: Any) -> Any:
@@ -179,18 +197,37 @@ def _unary(emit: Any) -> Any:
     return intrinsic(function)
 
 
+def _products(checked: bool) -> Any:
+    def function(typingctx: Any, a: Any, b0: Any, b1: Any, b2: Any, b3: Any) -> Any:
+        if not isinstance(a, Vector) or {b0, b1, b2, b3} != {a}:
+            return None
+        kind = types.UniTuple(a, 4)
+
+        def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            results = _emit_exp2_products(builder, a.element, args[0], args[1:], checked)
+            return context.make_tuple(builder, kind, results)
+
+        return kind(a, a, a, a, a), lower
+
+    return intrinsic(function)
+
+
 @intrinsic
-def exp2_product(typingctx: Any, a: Any, b: Any) -> Any:
-    """Return 2^(a b) of two vectors."""
+def product_is_small(typingctx: Any, a: Any, b: Any) -> Any:
+    """Say whether |a b| is so small, in every lane, that `small_exp2_products` may take it."""
     if not isinstance(a, Vector) or a != b:
         return None
 
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _emit_exp2_product(builder, a.element, *args)
+        limit = constant(args[0].type, LARGEST_EXPONENT[a.element] - 2)
+        return emit_all_below(builder, a.element, builder.fmul(*args), limit)
 
-    return signature(a, a, b), lower
+    return types.boolean(a, a), lower
 
 
+# Of a and four b: 2^(a b) for any, and without a look at the range where `product_is_small`. Their bits agree.
+exp2_products = _products(checked=True)
+small_exp2_products = _products(checked=False)
 exp = _unary(_emit_exp)
 sigmoid = _unary(_emit_sigmoid)
 silu = _unary(_emit_silu)

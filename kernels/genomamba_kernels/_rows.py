@@ -38,6 +38,16 @@ def store_rows(scratch, start, rows, target, offset, stride, lanes):  # type: ig
 @njit
 def load_maps(source, offset, stride, width, padded, rows, scratch, start):  # type: ignore[no-untyped-def]
     """Copy rows of `width` numbers to rows of `padded` numbers, the rest 0."""
+    if width == padded and (stride == width or width % LANES == 0):
+        # Without a gap between the rows they are one row.
+        count, size = (1, rows * width) if stride == width else (rows, width)
+        for t in range(count):
+            whole = size // LANES * LANES
+            for i in range(0, whole, LANES):
+                store(scratch, start + width * t + i, load(source, offset + stride * t + i))
+            for i in range(whole, size):
+                scratch[start + i] = load_one(source, offset + i)
+        return
     for t in range(rows):
         for i in range(width):
             scratch[start + padded * t + i] = load_one(source, offset + stride * t + i)

@@ -118,6 +118,33 @@ def fma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
     return signature(vector, a, b, c), lower
 
 
+@intrinsic
+def larger_magnitude(typingctx: Any, a: Any, b: Any) -> Any:
+    """Return the larger of |a| and b in each lane, b where a is NaN."""
+    if not isinstance(a, Vector) or a != b:
+        return None
+
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        magnitude = _emit_magnitude(builder, a.element, args[0])
+        return builder.select(builder.fcmp_ordered(">", magnitude, args[1]), magnitude, args[1])
+
+    return signature(a, a, b), lower
+
+
+def emit_all_below(builder: Any, element: Any, value: Any, limits: Any) -> Any:
+    """Emit whether |value| is below the limit in every lane; NaN is not."""
+    below = builder.fcmp_ordered("<", _emit_magnitude(builder, element, value), limits)
+    bits = ir.IntType(LANES)
+    return builder.icmp_unsigned("==", builder.bitcast(below, bits), bits(2**LANES - 1))
+
+
+def _emit_magnitude(builder: Any, element: Any, value: Any) -> Any:
+    suffix = "f32" if element == types.float32 else "f64"
+    kind = ir.FunctionType(value.type, [value.type])
+    function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fabs.v{LANES}{suffix}")
+    return builder.call(function, [value])
+
+
 def _element(array: Any) -> Any:
     """Return the float type an array holds: uint16 stands for bfloat16, computed in float32."""
     return types.float32 if array.dtype == types.uint16 else array.dtype
@@ -128,19 +155,31 @@ def _pointer(context: Any, builder: Any, array: Any, value: Any, index: Any, kin
     return builder.bitcast(builder.gep(data, [index]), kind.as_pointer())
 
 
+def _emit_load(context: Any, builder: Any, array: Any, value: Any, index: Any) -> Any:
+    if array.dtype == types.uint16:
+        pointer = _pointer(context, builder, array, value, index, llvm_integers(16))
+        return _from_bfloat16(builder, builder.load(pointer, align=2))
+    pointer = _pointer(context, builder, array, value, index, llvm_vector(array.dtype))
+    return builder.load(pointer, align=BIT_WIDTHS[array.dtype] // 8)
+
+
+def _emit_store(context: Any, builder: Any, array: Any, value: Any, index: Any, vector: Any) -> None:
+    if array.dtype == types.uint16:
+        pointer = _pointer(context, builder, array, value, index, llvm_integers(16))
+        builder.store(_to_bfloat16(builder, vector), pointer, align=2)
+    else:
+        pointer = _pointer(context, builder, array, value, index, llvm_vector(array.dtype))
+        builder.store(vector, pointer, align=BIT_WIDTHS[array.dtype] // 8)
+
+
 @intrinsic
 def load(typingctx: Any, array: Any, index: Any) -> Any:
     """Return the vector of array[index : index + 16]."""
-    vector = Vector(_element(array))
 
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        if array.dtype == types.uint16:
-            pointer = _pointer(context, builder, array, args[0], args[1], llvm_integers(16))
-            return _from_bfloat16(builder, builder.load(pointer, align=2))
-        pointer = _pointer(context, builder, array, args[0], args[1], llvm_vector(array.dtype))
-        return builder.load(pointer, align=BIT_WIDTHS[array.dtype] // 8)
+        return _emit_load(context, builder, array, *args)
 
-    return signature(vector, array, types.intp), lower
+    return signature(Vector(_element(array)), array, types.intp), lower
 
 
 @intrinsic
@@ -148,13 +187,7 @@ def store(typingctx: Any, array: Any, index: Any, vector: Any) -> Any:
     """Write a vector to array[index : index + 16]; bfloat16 is rounded to nearest, ties to even."""
 
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        value = args[2]
-        if array.dtype == types.uint16:
-            pointer = _pointer(context, builder, array, args[0], args[1], llvm_integers(16))
-            builder.store(_to_bfloat16(builder, value), pointer, align=2)
-        else:
-            pointer = _pointer(context, builder, array, args[0], args[1], llvm_vector(array.dtype))
-            builder.store(value, pointer, align=BIT_WIDTHS[array.dtype] // 8)
+        _emit_store(context, builder, array, *args)
         return context.get_dummy_value()
 
     return signature(types.void, array, types.intp, vector), lower
@@ -221,8 +254,8 @@ def prefetch(typingctx: Any, array: Any, index: Any) -> Any:
         flag = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [byte.as_pointer(), flag, flag, flag])
         function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        # Read, keep in every level, data.
-        builder.call(function, [pointer, flag(0), flag(3), flag(1)])
+        # Read, keep from the second level on, data: rows a power of two apart would drive each other from the first.
+        builder.call(function, [pointer, flag(0), flag(2), flag(1)])
         return context.get_dummy_value()
 
     return signature(types.void, array, types.intp), lower
@@ -248,13 +281,9 @@ def sum_lanes(typingctx: Any, array: Any, index: Any, stride: Any) -> Any:
     """Return the vector whose lane i is the sum of the 16 numbers from array[index + stride i] on."""
 
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        kind = llvm_vector(array.dtype)
-        rows = []
-        position = args[1]
-        for _ in range(LANES):
-            pointer = _pointer(context, builder, array, args[0], position, kind)
-            rows.append(builder.load(pointer, align=BIT_WIDTHS[array.dtype] // 8))
-            position = builder.add(position, args[2])
+        rows = [
+            _emit_load(context, builder, array, args[0], position) for position in _positions(builder, args[1], args[2])
+        ]
         # Fold halves of two rows into one: four rounds leave one row, its lanes in the order of the rows.
         for half in (8, 4, 2, 1):
             low = [LANES * (lane // half % 2) + lane // (2 * half) * 2 * half + lane % half for lane in range(LANES)]
@@ -266,10 +295,47 @@ def sum_lanes(typingctx: Any, array: Any, index: Any, stride: Any) -> Any:
 
 
 def _fold(builder: Any, a: Any, b: Any, low: list[int], high: list[int]) -> Any:
-    indices = llvm_integers(32)
-    first = builder.shuffle_vector(a, b, ir.Constant(indices, low))
-    second = builder.shuffle_vector(a, b, ir.Constant(indices, high))
-    return builder.fadd(first, second)
+    return builder.fadd(_shuffle(builder, a, b, low), _shuffle(builder, a, b, high))
+
+
+@intrinsic
+def transpose(typingctx: Any, source: Any, i: Any, stride: Any, target: Any, j: Any, target_stride: Any) -> Any:
+    """Write the 16 by 16 numbers source[i + stride row + column] to target[j + target_stride column + row]."""
+    vector = Vector(_element(source))
+    if vector != Vector(_element(target)):
+        return None
+
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        rows = [
+            _emit_load(context, builder, source, args[0], position)
+            for position in _positions(builder, args[1], args[2])
+        ]
+        # Exchange the quarters off the diagonal of blocks of 16, 8, 4 and 2.
+        for half in (8, 4, 2, 1):
+            high = [lane & half for lane in range(LANES)]
+            first = [LANES + lane - half if high[lane] else lane for lane in range(LANES)]
+            second = [LANES + lane if high[lane] else lane + half for lane in range(LANES)]
+            for row in range(LANES):
+                if not row & half:
+                    pair = rows[row], rows[row + half]
+                    rows[row], rows[row + half] = (_shuffle(builder, *pair, lanes) for lanes in (first, second))
+        for row, position in zip(rows, _positions(builder, args[4], args[5]), strict=True):
+            _emit_store(context, builder, target, args[3], position, row)
+        return context.get_dummy_value()
+
+    return types.void(source, types.intp, types.intp, target, types.intp, types.intp), lower
+
+
+def _positions(builder: Any, start: Any, stride: Any) -> list[Any]:
+    """Emit start, start + stride, and so on, one for each lane."""
+    positions = [start]
+    for _ in range(LANES - 1):
+        positions.append(builder.add(positions[-1], stride))
+    return positions
+
+
+def _shuffle(builder: Any, a: Any, b: Any, lanes: list[int]) -> Any:
+    return builder.shuffle_vector(a, b, ir.Constant(llvm_integers(32), lanes))
 
 
 def _from_bfloat16(builder: Any, halves: Any) -> Any:

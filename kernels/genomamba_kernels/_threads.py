@@ -32,14 +32,11 @@ def set_num_threads(count: int) -> None:
     _chosen = count
 
 
-def parallel_for(
-    count: int, threads: int, body: Callable[[int, int], None], on_error: Callable[[], None] = lambda: None
-) -> None:
+def parallel_for(count: int, threads: int, body: Callable[[int, int], None]) -> None:
     """Call body(index, worker) for every index below count, each worker on a thread of its own.
 
     The calling thread is worker 0. Indices are handed out in order to whoever is free, so what an index
-    computes must not depend on its worker. `on_error` is called once an index will not be done, because of an
-    error or an interruption, so that nobody goes on waiting for it.
+    computes must not depend on its worker.
     """
     workers = min(count, threads)
     if workers == 1:
@@ -50,12 +47,8 @@ def parallel_for(
     indices = iter(range(count))
 
     def work(worker: int) -> None:
-        try:
-            for index in indices:
-                body(index, worker)
-        except BaseException:
-            on_error()
-            raise
+        for index in indices:
+            body(index, worker)
 
     pool = _get_pool(workers - 1)
     futures = [pool.submit(work, worker) for worker in range(1, workers)]

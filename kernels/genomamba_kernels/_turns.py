@@ -1,7 +1,8 @@
 """Threads take turns at a state: the part that comes later along a sequence waits for the one before it.
 
-A kernel counts, for each state that is passed on, how many parts have had it. Parts are handed out in
-order, so that whoever is waited for is already running, and the first of all waits for nobody.
+All that threads share is an array of counts. One hands out the tasks, in order, to whoever is free; each of the
+others belongs to a state that is passed on, and tells how many turns have had it. A task may wait for those
+before it alone, so that whoever is waited for is running, and the first of all waits for nobody.
 """
 
 from typing import Any
@@ -21,32 +22,39 @@ SPINS = 200
 
 
 def new_turns(count: int) -> npt.NDArray[np.int64]:
-    """Return counts of 0, and one more in front that tells, where it is not 0, that the work was given up."""
+    """Return the count of tasks and those of `count` states, all 0."""
     return np.zeros((count + 1) * STRIDE, np.int64)
 
 
-def give_up(turns: npt.NDArray[np.int64]) -> None:
-    """Let everybody go who waits for a turn."""
-    turns[0] = 1
+@njit
+def next_task(turns):  # type: ignore[no-untyped-def]
+    """Return the number of the next task; no two callers get the same."""
+    return _add_one(turns, 0)
 
 
 @njit
-def wait_for_turn(turns, index, turn):  # type: ignore[no-untyped-def]
-    """Wait until `turn` parts have had their turn; False where the work was given up."""
+def wait_for_turn(turns, state, turn):  # type: ignore[no-untyped-def]
+    """Wait until `turn` turns have had a state."""
     spins = 0
-    while _load(turns, (index + 1) * STRIDE) < turn:
-        if _load(turns, 0) != 0:
-            return False
+    while _load(turns, (state + 1) * STRIDE) < turn:
         spins += 1
         if spins > SPINS:
             _yield_processor()
-    return True
 
 
 @njit
-def end_turn(turns, index, turn):  # type: ignore[no-untyped-def]
-    """Let part `turn + 1` begin, with all that this part has written."""
-    _store(turns, (index + 1) * STRIDE, turn + 1)
+def end_turn(turns, state, turn):  # type: ignore[no-untyped-def]
+    """Pass a state on to turn `turn + 1`, with all that was written before."""
+    _store(turns, (state + 1) * STRIDE, turn + 1)
+
+
+@intrinsic
+def _add_one(typingctx: Any, array: Any, index: Any) -> Any:
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data = context.make_array(array)(context, builder, args[0]).data
+        return builder.atomic_rmw("add", builder.gep(data, [args[1]]), ir.IntType(64)(1), "acq_rel")
+
+    return signature(types.int64, array, types.intp), lower
 
 
 @intrinsic

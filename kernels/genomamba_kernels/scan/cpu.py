@@ -1,6 +1,5 @@
 """The selective scan on CPUs: tensors in, tensors out, the work shared among threads."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,7 +9,7 @@ from genomamba_kernels._arrays import ceil_div, empty_like, flat
 from genomamba_kernels._sequences import Sequences, most_chunks
 from genomamba_kernels._simd import LANES
 from genomamba_kernels._threads import parallel_for
-from genomamba_kernels._turns import give_up, new_turns
+from genomamba_kernels._turns import new_turns
 from genomamba_kernels.scan import cpu_backward, cpu_forward
 from genomamba_kernels.scan.arguments import ScanArguments, ScanGradients
 from genomamba_kernels.scan.cpu_backward import BackwardArrays, scan_backward
@@ -25,15 +24,24 @@ def forward(a: ScanArguments, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
     sequences = a.sequences()
     chunks = sequences.first_chunks(CHUNK)
     columns = make_columns(sequences, chunks)
-    work = Work(CHUNK * width * padded, padded // STATES, cpu_forward.SLOT * a.A.element_size(), 0)
-    plan = make_plan(columns, blocks, work)
+    item = a.A.element_size()
+    work = Work(
+        units=blocks,
+        chained=False,
+        updates=CHUNK * width * padded,
+        groups=padded // STATES,
+        unit_bytes=cpu_forward.SLOT * item,
+        chunk_bytes=2 * padded * CHUNK * item,
+    )
+    plan = make_plan(columns, work)
 
     y = empty_like(a.u)
     final = a.A.new_empty(a.state_shape)
     borders = a.A.new_empty(borders_shape(a) if keep else (0,))
     if keep and a.cu_seqlens is not None:
         borders[chunks[-1] :].zero_()
-    scratch_size = cpu_forward.forward_scratch(padded, _slots(plan))
+    maps = plan.turn_chunks if plan.steps > 1 else 1
+    scratch_size = cpu_forward.forward_scratch(padded, maps, _slots(plan))
     parameters, state, scratch = _workspace(a, len(columns.sequences), plan, scratch_size)
     tensors = _flat(a.u, a.delta, _or(a.z, a.u), a.B, a.C, _or(a.initial_state, final), y, final, borders)
     arrays = ForwardArrays._make([*tensors, parameters, state])
@@ -42,7 +50,7 @@ def forward(a: ScanArguments, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
         *(a.initial_state is not None, keep),
     )
     places = _places(sequences, chunks, columns, plan)
-    _run(plan, places, lambda task, worker: scan_forward(arrays, places, shape, scratch[worker], *task))
+    parallel_for(plan.threads, plan.threads, lambda _, worker: scan_forward(arrays, places, shape, scratch[worker]))
     return y, final, borders
 
 
@@ -54,20 +62,22 @@ def backward(a: ScanArguments, dy: Tensor, dfinal_state: Tensor | None, borders:
     columns = make_columns(sequences, chunks)
     item = a.A.element_size()
     work = Work(
+        units=ceil_div(blocks, cpu_backward.GROUP),
+        chained=True,
         updates=4 * CHUNK * width * padded,
         groups=padded // STATES,
-        unit_bytes=cpu_backward.GROUP * cpu_backward.SLOT * item,
-        chunk_bytes=2 * padded * CHUNK * item,
+        unit_bytes=min(blocks, cpu_backward.GROUP) * cpu_backward.SLOT * item,
+        chunk_bytes=4 * padded * CHUNK * item,
     )
-    plan = make_plan(columns, ceil_div(blocks, cpu_backward.GROUP), work)
+    plan = make_plan(columns, work)
 
     du, ddelta, dB, dC = (empty_like(x) for x in (a.u, a.delta, a.B, a.C))
     dz = a.u.new_empty(0) if a.z is None else empty_like(a.z)
     dA, dD, dbias = torch.empty_like(a.A), a.A.new_empty(width), a.A.new_empty(width)
     dinitial = a.A.new_empty(a.state_shape)
     dparameters = torch.zeros(len(columns.sequences), blocks, padded + 2, LANES, dtype=torch.float64)
-    sums = plan.turn_chunks if plan.steps * (len(plan.edges) - 1) > 1 else 1
-    scratch_size = cpu_backward.backward_scratch(padded, sums, cpu_backward.GROUP * _slots(plan))
+    kept = plan.turn_chunks if plan.steps > 1 or len(plan.edges) > 2 else 1
+    scratch_size = cpu_backward.backward_scratch(padded, kept, min(blocks, cpu_backward.GROUP) * _slots(plan))
     parameters, dstate, scratch = _workspace(a, len(columns.sequences), plan, scratch_size)
     dfinal = dinitial if dfinal_state is None else dfinal_state.contiguous()
     given = _flat(a.u, a.delta, _or(a.z, a.u), a.B, a.C, borders, dy, dfinal)
@@ -78,7 +88,7 @@ def backward(a: ScanArguments, dy: Tensor, dfinal_state: Tensor | None, borders:
         *(dfinal_state is not None, True),
     )
     places = _places(sequences, chunks, columns, plan)
-    _run(plan, places, lambda task, worker: scan_backward(arrays, places, shape, scratch[worker], *task))
+    parallel_for(plan.threads, plan.threads, lambda _, worker: scan_backward(arrays, places, shape, scratch[worker]))
     unpack_gradients(arrays.dparameters, len(columns.sequences), *_flat(dA, dD, dbias), width, d_state, padded)
     return ScanGradients(du, ddelta, dA, dB, dC, dD, dz, dbias, dinitial)
 
@@ -119,17 +129,9 @@ def _workspace(a: ScanArguments, columns: int, plan: Plan, scratch_size: int) ->
 
 def _places(sequences: Sequences, chunks: Integers, columns: Columns, plan: Plan) -> Places:
     turns = new_turns(len(columns.sequences) * (len(plan.edges) - 1) * plan.steps)
-    return Places(sequences.borders, chunks, columns.chunks, columns.sequences, plan.edges, turns)
+    return Places(sequences.borders, chunks, columns.chunks, columns.sequences, plan.edges, plan.tasks, turns)
 
 
 def _slots(plan: Plan) -> int:
     """Return for how many units and chunks rows are kept at once."""
     return 1 if plan.steps == 1 else plan.turn_chunks * int((plan.edges[1:] - plan.edges[:-1]).max())
-
-
-def _run(plan: Plan, places: Places, take_turn: Callable[[tuple[int, int, int], int], None]) -> None:
-    tasks = plan.tasks
-    parallel_for(
-        *(len(tasks), plan.threads, lambda index, worker: take_turn(tasks[index], worker)),
-        on_error=lambda: give_up(places.turns),
-    )

@@ -1,4 +1,4 @@
-"""Backward of the selective scan for CPUs: one call takes one turn of some columns (see `cpu_plan`).
+"""Backward of the selective scan for CPUs: walked in turns (see `cpu_plan`).
 
 Columns are walked from their last chunk to the first. The states of a chunk are recomputed from its border and
 kept with the decays, so that the walk back needs no second exponential. dB and dC are sums over channels: each
@@ -14,18 +14,40 @@ from typing import Any, NamedTuple
 from numba import njit
 
 from genomamba_kernels._compile import kernel
-from genomamba_kernels._functions import exp2_product, sigmoid, silu, softplus, softplus_slope
+from genomamba_kernels._functions import (
+    exp2_products,
+    sigmoid,
+    silu,
+    small_exp2_products,
+    softplus,
+    softplus_slope,
+)
 from genomamba_kernels._rows import load_maps, load_rows, store_rows
-from genomamba_kernels._simd import LANES, accumulate, broadcast, fma, full, load, load_one, store, store_one, sum_lanes
-from genomamba_kernels._turns import end_turn, wait_for_turn
-from genomamba_kernels.scan.cpu_forward import ROWS, SUM, add, clear, ends_sum
+from genomamba_kernels._simd import (
+    LANES,
+    accumulate,
+    broadcast,
+    fma,
+    full,
+    larger_magnitude,
+    load,
+    load_one,
+    prefetch,
+    store,
+    store_one,
+    sum_lanes,
+    transpose,
+)
+from genomamba_kernels._turns import end_turn, next_task, wait_for_turn
+from genomamba_kernels.scan.cpu_forward import ROWS, SUM, add, clear, ends_sum, is_small
 from genomamba_kernels.scan.cpu_plan import CHUNK, STATES
 from genomamba_kernels.scan.cpu_states import find_sequence, load_states, store_states
 
 GROUP = 4
 """Blocks of 16 channels whose share of dB and dC is summed in one piece."""
-SLOT = 12 * ROWS
-"""Numbers of scratch for the rows of one block."""
+SLOT = 12 * ROWS + LANES
+"""Numbers of scratch for the rows of one block, and at its end the largest delta of each channel."""
+LARGEST = 12 * ROWS
 # The rows of a slot.
 U, DELTA, SLOPE, X, DY, DGATE, Y, DX, DDELTA = (i * ROWS for i in range(9))
 PART = 3 * ROWS
@@ -36,7 +58,7 @@ HIDDEN = DECAYS + STATES * ROWS
 DB = HIDDEN + STATES * (ROWS + LANES)
 DC = DB + STATES * ROWS
 MAPS = DC + STATES * ROWS
-"""B and C, [t, padded], then the sums [chunk, 2, padded, CHUNK] of dB and dC, then the slots."""
+"""[chunk]: B and C, [t, padded], and the sums of dB and dC, [padded, t]; then the slots."""
 LN_2 = math.log(2)
 
 
@@ -64,27 +86,36 @@ class BackwardArrays(NamedTuple):
     """[column, block, padded, 16]: the gradient after the chunks that are left."""
 
 
-def backward_scratch(padded: int, sums: int, slots: int) -> int:
-    """Return how many numbers of scratch `scan_backward` needs: for sums of some chunks, and some slots."""
-    return MAPS + 2 * CHUNK * padded * (1 + sums) + slots * SLOT
+def backward_scratch(padded: int, chunks: int, slots: int) -> int:
+    """Return how many numbers of scratch `scan_backward` needs: maps and sums of some chunks, and some slots."""
+    return MAPS + 4 * CHUNK * padded * chunks + slots * SLOT
 
 
 @kernel
-def scan_backward(a, places, shape, scratch, turn, first_column, last_column):
-    """Take one turn of columns first to last (exclusive)."""
+def scan_backward(a, places, shape, scratch):
+    """Do tasks until none is left."""
+    while True:
+        task = next_task(places.turns)
+        if task >= len(places.tasks):
+            return
+        turn = places.tasks[task, 0]
+        for column in range(places.tasks[task, 1], places.tasks[task, 2]):
+            _take_turn(a, places, shape, scratch, column, turn)
+
+
+@njit
+def _take_turn(a, places, shape, scratch, column, turn):
+    last = places.columns[column + 1] - turn * shape.turn_chunks
+    first = max(places.columns[column], last - shape.turn_chunks)
     parts = len(places.edges) - 1
-    for column in range(first_column, last_column):
-        last = places.columns[column + 1] - turn * shape.turn_chunks
-        first = max(places.columns[column], last - shape.turn_chunks)
-        for part in range(parts):
-            for step in range(shape.steps):
-                index = (column * parts + part) * shape.steps + step
-                # To begin needs no state. To end adds to sums over positions, in order.
-                begins = shape.steps > 1 and step == 0
-                if not begins and not wait_for_turn(places.turns, index, turn):
-                    return
-                _take_step(a, places, shape, scratch, column, first, last, part, step)
-                end_turn(places.turns, index, turn)
+    for part in range(parts):
+        for step in range(shape.steps):
+            state = (column * parts + part) * shape.steps + step
+            # To begin needs no state. To end adds to sums over positions, in order.
+            if shape.steps == 1 or step > 0:
+                wait_for_turn(places.turns, state, turn)
+            _take_step(a, places, shape, scratch, column, first, last, part, step)
+            end_turn(places.turns, state, turn)
 
 
 @njit
@@ -102,7 +133,9 @@ def _take_step(a, places, shape, scratch, column, first, last, part, step):
         last_state = first_state if begins or ends else first_state + STATES
     apart = shape.steps > 1 or len(places.edges) > 2
     direction = -1 if shape.reverse else 1
-    s_B, s_C = MAPS, MAPS + CHUNK * padded
+    # Where the states are walked in groups, nothing is left to be fetched meanwhile.
+    fetched = direction * width if shape.steps == 1 else 0
+    s_slots = MAPS + 4 * CHUNK * padded * (shape.turn_chunks if apart else 1)
     sequence = find_sequence(places.chunks, places.sequences[column], last - 1)
     for chunk in range(last - 1, first - 1, -1):
         if chunk < places.chunks[sequence]:
@@ -111,19 +144,16 @@ def _take_step(a, places, shape, scratch, column, first, last, part, step):
         start, end = places.starts[sequence], places.starts[sequence + 1]
         rows = min(CHUNK, end - start - t)
         position = end - 1 - t if shape.reverse else start + t
-        states = max(0, min(d_state, last_state) - first_state)
-        maps = position * d_state + first_state
-        walked = last_state - first_state
-        load_maps(a.B, maps, direction * d_state, states, walked, rows, scratch, s_B)
-        load_maps(a.C, maps, direction * d_state, states, walked, rows, scratch, s_C)
-        s_sums = MAPS + 2 * CHUNK * padded
-        s_slots = s_sums + 2 * CHUNK * padded * (shape.turn_chunks if apart else 1)
-        if apart:
-            s_sums += (chunk - first) * 2 * CHUNK * padded
+        s_B = MAPS + ((chunk - first) * 4 * CHUNK * padded if apart else 0)
+        s_C, s_dB, s_dC = s_B + CHUNK * padded, s_B + 2 * CHUNK * padded, s_B + 3 * CHUNK * padded
+        if begins and part == 0:
+            load_maps(a.B, position * d_state, direction * d_state, d_state, padded, rows, scratch, s_B)
+            load_maps(a.C, position * d_state, direction * d_state, d_state, padded, rows, scratch, s_C)
+        s_part = s_slots
         if shape.steps > 1:
-            s_slots += (chunk - first) * GROUP * (last_group - first_group) * SLOT
+            s_part += (chunk - first) * (min(last_group * GROUP, blocks) - first_group * GROUP) * SLOT
         for group in range(first_group, last_group):
-            slots = s_slots
+            slots = s_part
             if shape.steps > 1:
                 slots += (group - first_group) * GROUP * SLOT
             first_block, last_block = group * GROUP, min(group * GROUP + GROUP, blocks)
@@ -139,7 +169,6 @@ def _take_step(a, places, shape, scratch, column, first, last, part, step):
                 for i in range(0, STATES * ROWS, LANES):
                     store(scratch, DB + i, full(scratch, 0.0))
                     store(scratch, DC + i, full(scratch, 0.0))
-                b = n - first_state
                 for block in range(first_block, last_block):
                     slot = slots + (block - first_block) * SLOT
                     border = ((chunk * blocks + block) * padded + n) * LANES
@@ -150,26 +179,33 @@ def _take_step(a, places, shape, scratch, column, first, last, part, step):
                         for i in (Y, DX, DDELTA):
                             clear(scratch, slot + PART + i, rows)
                     s_sum = slot + (0 if n < SUM else PART)
-                    _recompute(scratch, slot, s_sum, s_B + b, s_C + b, walked, a.parameters, p, a.borders, border,
-                               rows, shape.gated)  # fmt: skip
-                    _walk_back(scratch, slot, s_sum, s_B + b, s_C + b, walked, a.parameters, p, a.dstate, h,
-                               a.dparameters, dp, rows)  # fmt: skip
+                    # While the states are walked, the rows that come next are fetched, and those to be written.
+                    k = n // STATES % 4
+                    offset = position * width + LANES * block
+                    ahead = offset + LANES * GROUP
+                    if group + 1 == last_group:
+                        ahead = (position - direction * CHUNK) * width + LANES * (
+                            first_group * GROUP + block - first_block
+                        )
+                    source = a.u if k == 0 else a.delta if k == 1 else a.dy if k == 2 else a.z
+                    target = a.du if k == 0 else a.ddelta if k == 1 else a.dz if k == 2 else a.z
+                    _recompute(scratch, slot, s_sum, s_B + n, s_C + n, padded, a.parameters, p, a.borders, border,
+                               rows, shape.gated, source, ahead, fetched)  # fmt: skip
+                    _walk_back(scratch, slot, s_sum, s_B + n, s_C + n, padded, a.parameters, p, a.dstate, h,
+                               a.dparameters, dp, rows, target, offset, fetched)  # fmt: skip
                     if ends_sum(n, padded):
                         for i in (Y, DX, DDELTA):
                             add(scratch, slot + PART + i, slot + i, rows)
-                _add_shares(scratch, s_sums + n * CHUNK, s_sums + (padded + n) * CHUNK, rows, group > 0)
+                _add_shares(scratch, s_dB + n * CHUNK, s_dC + n * CHUNK, rows, group > 0)
             for block in range(first_block, last_block):
                 if ends:
                     _store_block(a, shape, scratch, slots + (block - first_block) * SLOT, column, block, position, rows)
                 if chunk == places.chunks[sequence]:
                     h = (column * blocks + block) * padded * LANES
                     store_states(a.dstate, h, sequence, block, width, d_state, first_state, last_state, a.dinitial)
-        if last_group == groups and last_state > first_state:
-            for n in range(first_state, min(last_state, d_state)):
-                for i in range(rows):
-                    target = (position + direction * i) * d_state + n
-                    store_one(a.dB, target, load_one(scratch, s_sums + n * CHUNK + i))
-                    store_one(a.dC, target, load_one(scratch, s_sums + (padded + n) * CHUNK + i))
+        if ends and last_group == groups:
+            _store_maps(scratch, s_dB, a.dB, position * d_state, direction * d_state, d_state, rows)
+            _store_maps(scratch, s_dC, a.dC, position * d_state, direction * d_state, d_state, rows)
 
 
 @njit
@@ -219,8 +255,21 @@ def _add_shares(scratch, s_B, s_C, rows, adds):
 
 
 @njit
+def _store_maps(scratch, start, target, offset, stride, d_state, rows):
+    """Write the sums [n, t] of a chunk to rows of `d_state` numbers."""
+    whole = rows // LANES * LANES if d_state % LANES == 0 else 0
+    for t in range(0, whole, LANES):
+        for n in range(0, d_state, LANES):
+            transpose(scratch, start + CHUNK * n + t, CHUNK, target, offset + stride * t + n, stride)
+    for t in range(whole, rows):
+        for n in range(d_state):
+            store_one(target, offset + stride * t + n, load_one(scratch, start + CHUNK * n + t))
+
+
+@njit
 def _prepare(scratch, slot, bias, D, rows, delta_softplus, gated):
     """Compute delta and its slope, x = delta u, the gradient of y before the gate, and start the sums."""
+    largest = full(scratch, 0.0)
     for i in range(slot, slot + rows * LANES, LANES):
         delta = load(scratch, DELTA + i) + bias
         if delta_softplus:
@@ -231,6 +280,7 @@ def _prepare(scratch, slot, bias, D, rows, delta_softplus, gated):
         u = load(scratch, U + i)
         store(scratch, DELTA + i, delta)
         store(scratch, X + i, delta * u)
+        largest = larger_magnitude(delta, largest)
         store(scratch, DX + i, full(scratch, 0.0))
         store(scratch, DDELTA + i, full(scratch, 0.0))
         if gated:
@@ -240,48 +290,65 @@ def _prepare(scratch, slot, bias, D, rows, delta_softplus, gated):
             store(scratch, DGATE + i, dout * (s * fma(z, 1.0 - s, 1.0)))
             store(scratch, DY + i, dout * silu(z))
             store(scratch, Y + i, D * u)
+    store(scratch, slot + LARGEST, largest)
+
+
+def _make_recompute(powers):
+    @njit
+    def recompute(scratch, slot, s_sum, s_B, s_C, padded, A, a, borders, border, rows, gated, source, p, stride):
+        """Walk forward as `scan_forward` does, and keep every state and decay."""
+        A0, A1, A2, A3 = load(A, a), load(A, a + 16), load(A, a + 32), load(A, a + 48)
+        h0, h1 = load(borders, border), load(borders, border + 16)
+        h2, h3 = load(borders, border + 32), load(borders, border + 48)
+        store(scratch, HIDDEN, h0)
+        store(scratch, HIDDEN + 16, h1)
+        store(scratch, HIDDEN + 32, h2)
+        store(scratch, HIDDEN + 48, h3)
+        for t in range(rows):
+            delta = load(scratch, slot + DELTA + LANES * t)
+            x = load(scratch, slot + X + LANES * t)
+            b, i = s_B + padded * t, STATES * LANES * t
+            a0, a1, a2, a3 = powers(delta, A0, A1, A2, A3)
+            h0 = fma(a0, h0, x * broadcast(scratch, b))
+            h1 = fma(a1, h1, x * broadcast(scratch, b + 1))
+            h2 = fma(a2, h2, x * broadcast(scratch, b + 2))
+            h3 = fma(a3, h3, x * broadcast(scratch, b + 3))
+            store(scratch, DECAYS + i, a0)
+            store(scratch, DECAYS + i + 16, a1)
+            store(scratch, DECAYS + i + 32, a2)
+            store(scratch, DECAYS + i + 48, a3)
+            store(scratch, HIDDEN + i + 64, h0)
+            store(scratch, HIDDEN + i + 80, h1)
+            store(scratch, HIDDEN + i + 96, h2)
+            store(scratch, HIDDEN + i + 112, h3)
+            prefetch(source, p + stride * t)
+            if gated:
+                c = s_C + padded * t
+                j = s_sum + Y + LANES * t
+                term = h0 * broadcast(scratch, c)
+                term = fma(h1, broadcast(scratch, c + 1), term)
+                term = fma(h2, broadcast(scratch, c + 2), term)
+                term = fma(h3, broadcast(scratch, c + 3), term)
+                store(scratch, j, load(scratch, j) + term)
+
+    return recompute
+
+
+_recompute_any = _make_recompute(exp2_products)
+_recompute_small = _make_recompute(small_exp2_products)
 
 
 @njit
-def _recompute(scratch, slot, s_sum, s_B, s_C, padded, A, a, borders, border, rows, gated):
-    """Walk forward as `scan_forward` does, and keep every state and decay."""
-    A0, A1, A2, A3 = load(A, a), load(A, a + 16), load(A, a + 32), load(A, a + 48)
-    h0, h1 = load(borders, border), load(borders, border + 16)
-    h2, h3 = load(borders, border + 32), load(borders, border + 48)
-    store(scratch, HIDDEN, h0)
-    store(scratch, HIDDEN + 16, h1)
-    store(scratch, HIDDEN + 32, h2)
-    store(scratch, HIDDEN + 48, h3)
-    for t in range(rows):
-        delta = load(scratch, slot + DELTA + LANES * t)
-        x = load(scratch, slot + X + LANES * t)
-        b, i = s_B + padded * t, STATES * LANES * t
-        a0, a1 = exp2_product(delta, A0), exp2_product(delta, A1)
-        a2, a3 = exp2_product(delta, A2), exp2_product(delta, A3)
-        h0 = fma(a0, h0, x * broadcast(scratch, b))
-        h1 = fma(a1, h1, x * broadcast(scratch, b + 1))
-        h2 = fma(a2, h2, x * broadcast(scratch, b + 2))
-        h3 = fma(a3, h3, x * broadcast(scratch, b + 3))
-        store(scratch, DECAYS + i, a0)
-        store(scratch, DECAYS + i + 16, a1)
-        store(scratch, DECAYS + i + 32, a2)
-        store(scratch, DECAYS + i + 48, a3)
-        store(scratch, HIDDEN + i + 64, h0)
-        store(scratch, HIDDEN + i + 80, h1)
-        store(scratch, HIDDEN + i + 96, h2)
-        store(scratch, HIDDEN + i + 112, h3)
-        if gated:
-            c = s_C + padded * t
-            j = s_sum + Y + LANES * t
-            term = h0 * broadcast(scratch, c)
-            term = fma(h1, broadcast(scratch, c + 1), term)
-            term = fma(h2, broadcast(scratch, c + 2), term)
-            term = fma(h3, broadcast(scratch, c + 3), term)
-            store(scratch, j, load(scratch, j) + term)
+def _recompute(scratch, slot, s_sum, s_B, s_C, padded, A, a, borders, border, rows, gated, source, p, stride):
+    arguments = (scratch, slot, s_sum, s_B, s_C, padded, A, a, borders, border, rows, gated, source, p, stride)
+    if is_small(A, a, scratch, slot + LARGEST):
+        _recompute_small(*arguments)
+    else:
+        _recompute_any(*arguments)
 
 
 @njit
-def _walk_back(scratch, slot, s_sum, s_B, s_C, padded, A, a, dstate, g, sums_A, dA, rows):
+def _walk_back(scratch, slot, s_sum, s_B, s_C, padded, A, a, dstate, g, sums_A, dA, rows, source, p, stride):
     """Walk the chunk backwards: g is dL/dh after position t, then g a the one before it."""
     A0, A1, A2, A3 = load(A, a), load(A, a + 16), load(A, a + 32), load(A, a + 48)
     g0, g1, g2, g3 = load(dstate, g), load(dstate, g + 16), load(dstate, g + 32), load(dstate, g + 48)
@@ -294,6 +361,7 @@ def _walk_back(scratch, slot, s_sum, s_B, s_C, padded, A, a, dstate, g, sums_A, 
         x = load(scratch, slot + X + LANES * t)
         dy = load(scratch, slot + DY + LANES * t)
         dx, ddelta = zero, zero
+        prefetch(source, p + stride * t)
         b, c, i = s_B + padded * t, s_C + padded * t, STATES * LANES * t
         g0, h0, dA0, dx, ddelta = _step_back(scratch, i, b, c, g0, h0, dA0, A0, delta, x, dy, dx, ddelta)
         g1, h1, dA1, dx, ddelta = _step_back(scratch, i + 16, b + 1, c + 1, g1, h1, dA1, A1, delta, x, dy, dx, ddelta)

@@ -1,4 +1,4 @@
-"""Forward of the selective scan for CPUs: one call takes one turn of some columns (see `cpu_plan`)."""
+"""Forward of the selective scan for CPUs: walked in turns (see `cpu_plan`)."""
 
 # mypy: disable-error-code="no-untyped-def"
 
@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 from numba import njit
 
 from genomamba_kernels._compile import kernel
-from genomamba_kernels._functions import exp2_product, silu, softplus
+from genomamba_kernels._functions import exp2_products, product_is_small, silu, small_exp2_products, softplus
 from genomamba_kernels._rows import load_maps, load_rows, store_rows
-from genomamba_kernels._simd import LANES, broadcast, fma, full, load, store
-from genomamba_kernels._turns import end_turn, wait_for_turn
+from genomamba_kernels._simd import LANES, broadcast, fma, full, larger_magnitude, load, prefetch, store
+from genomamba_kernels._turns import end_turn, next_task, wait_for_turn
 from genomamba_kernels.scan.cpu_plan import CHUNK, STATES
 from genomamba_kernels.scan.cpu_states import find_sequence, load_states, store_states
 
@@ -19,9 +19,9 @@ SUM = 16
 ROWS = CHUNK * LANES
 """Numbers in the scratch of one staged tensor."""
 # The rows of a block.
-DELTA, X, Y, Z, PART = (i * ROWS for i in range(5))
-SLOT = 5 * ROWS
-"""Numbers of scratch for the rows of a block."""
+DELTA, X, Y, Z, PART, LARGEST = (i * ROWS for i in range(6))
+SLOT = 5 * ROWS + LANES
+"""Numbers of scratch for the rows of a block, and at its end the largest delta of each channel."""
 
 
 class ForwardArrays(NamedTuple):
@@ -56,8 +56,9 @@ class Places(NamedTuple):
     """First sequence of each column."""
     edges: Any
     """First block, or group, of each part."""
+    tasks: Any
     turns: Any
-    """[column, part, step]: how many turns have passed."""
+    """The next task, and for [column, part, step] how many turns have passed."""
 
 
 class Shape(NamedTuple):
@@ -77,27 +78,35 @@ class Shape(NamedTuple):
     keep: bool
 
 
-def forward_scratch(padded: int, slots: int) -> int:
-    """Return how many numbers of scratch `scan_forward` needs for a padded d_state."""
-    return 2 * CHUNK * padded + slots * SLOT
+def forward_scratch(padded: int, maps: int, slots: int) -> int:
+    """Return how many numbers of scratch `scan_forward` needs: B and C of some chunks, and some slots."""
+    return maps * 2 * CHUNK * padded + slots * SLOT
 
 
 @kernel
-def scan_forward(a, places, shape, scratch, turn, first_column, last_column):
-    """Take one turn of columns first to last (exclusive)."""
-    parts = len(places.edges) - 1
-    for column in range(first_column, last_column):
-        first = places.columns[column] + turn * shape.turn_chunks
-        last = min(places.columns[column + 1], first + shape.turn_chunks)
-        for part in range(parts):
-            for step in range(shape.steps):
-                begins, ends = step == 0, step == shape.steps - 1
-                walks = shape.steps == 1 or not (begins or ends)
-                index = (column * parts + part) * shape.steps + step
-                if walks and not wait_for_turn(places.turns, index, turn):
-                    return
-                _take_step(a, places, shape, scratch, column, first, last, part, step)
-                end_turn(places.turns, index, turn)
+def scan_forward(a, places, shape, scratch):
+    """Do tasks until none is left."""
+    while True:
+        task = next_task(places.turns)
+        if task >= len(places.tasks):
+            return
+        turn = places.tasks[task, 0]
+        for column in range(places.tasks[task, 1], places.tasks[task, 2]):
+            for part in range(places.tasks[task, 3], places.tasks[task, 4]):
+                _take_turn(a, places, shape, scratch, column, part, turn)
+
+
+@njit
+def _take_turn(a, places, shape, scratch, column, part, turn):
+    first = places.columns[column] + turn * shape.turn_chunks
+    last = min(places.columns[column + 1], first + shape.turn_chunks)
+    for step in range(shape.steps):
+        state = (column * (len(places.edges) - 1) + part) * shape.steps + step
+        # What needs no state need not wait: to begin, and to end.
+        if shape.steps == 1 or 0 < step < shape.steps - 1:
+            wait_for_turn(places.turns, state, turn)
+        _take_step(a, places, shape, scratch, column, first, last, part, step)
+        end_turn(places.turns, state, turn)
 
 
 @njit
@@ -114,7 +123,9 @@ def _take_step(a, places, shape, scratch, column, first, last, part, step):
         last_state = first_state if begins or ends else first_state + STATES
     direction = -1 if shape.reverse else 1
     stride = direction * width
-    s_B, s_C = 0, CHUNK * padded
+    # Where the states are walked in groups, nothing is left to be fetched meanwhile.
+    fetched = stride if shape.steps == 1 else 0
+    s_slots = 2 * CHUNK * padded * (shape.turn_chunks if shape.steps > 1 else 1)
     sequence = find_sequence(places.chunks, places.sequences[column], first)
     for chunk in range(first, last):
         if chunk == places.chunks[sequence + 1]:
@@ -123,13 +134,13 @@ def _take_step(a, places, shape, scratch, column, first, last, part, step):
         start, end = places.starts[sequence], places.starts[sequence + 1]
         rows = min(CHUNK, end - start - t)
         position = end - 1 - t if shape.reverse else start + t
-        states = max(0, min(d_state, last_state) - first_state)
-        maps = position * d_state + first_state
-        walked = last_state - first_state
-        load_maps(a.B, maps, direction * d_state, states, walked, rows, scratch, s_B)
-        load_maps(a.C, maps, direction * d_state, states, walked, rows, scratch, s_C)
+        s_B = (chunk - first) * 2 * CHUNK * padded if shape.steps > 1 else 0
+        s_C = s_B + CHUNK * padded
+        if begins:
+            load_maps(a.B, position * d_state, direction * d_state, d_state, padded, rows, scratch, s_B)
+            load_maps(a.C, position * d_state, direction * d_state, d_state, padded, rows, scratch, s_C)
         for block in range(first_block, last_block):
-            slot = 2 * CHUNK * padded
+            slot = s_slots
             if shape.steps > 1:
                 slot += ((chunk - first) * (last_block - first_block) + block - first_block) * SLOT
             offset = position * width + LANES * block
@@ -150,13 +161,19 @@ def _take_step(a, places, shape, scratch, column, first, last, part, step):
                 D = load(a.parameters, parameters + padded * LANES)
                 bias = load(a.parameters, parameters + (padded + 1) * LANES)
                 _prepare(scratch, slot, bias, D, rows, shape.delta_softplus)
+            # While the states are walked, the rows that come next are fetched, a line for each position walked.
+            ahead = offset + LANES
+            if block + 1 == last_block:
+                ahead = (position + direction * CHUNK) * width + LANES * first_block
             for n in range(first_state, last_state, STATES):
                 if n > 0 and n % SUM == 0:
                     clear(scratch, slot + PART, rows)
                 total = slot + (Y if n < SUM else PART)
-                b = n - first_state
-                _walk(scratch, slot, total, s_B + b, s_C + b, walked, a.parameters, parameters + n * LANES,
-                      a.state, h + n * LANES, rows)  # fmt: skip
+                p = parameters + n * LANES
+                k = n // STATES % 4
+                source = a.u if k == 0 else a.delta if k == 1 else a.y if k == 2 else a.z
+                rest = (a.parameters, p, a.state, h + n * LANES, rows, source, ahead if k < 2 else offset, fetched)
+                _walk(scratch, slot, total, s_B + n, s_C + n, padded, *rest)
                 if ends_sum(n, padded):
                     add(scratch, slot + PART, slot + Y, rows)
             if ends:
@@ -190,7 +207,8 @@ def add(scratch, source, target, rows):
 
 @njit
 def _prepare(scratch, slot, bias, D, rows, delta_softplus):
-    """Replace delta by the step, u by x = delta u, and start y with D u."""
+    """Replace delta by the step, u by x = delta u, start y with D u, and note the largest step."""
+    largest = full(scratch, 0.0)
     for i in range(slot, slot + rows * LANES, LANES):
         delta = load(scratch, DELTA + i) + bias
         if delta_softplus:
@@ -199,34 +217,62 @@ def _prepare(scratch, slot, bias, D, rows, delta_softplus):
         store(scratch, DELTA + i, delta)
         store(scratch, X + i, delta * u)
         store(scratch, Y + i, D * u)
+        largest = larger_magnitude(delta, largest)
+    store(scratch, slot + LARGEST, largest)
+
+
+def _make_walk(powers):
+    @njit
+    def walk(scratch, slot, s_y, s_B, s_C, padded, A, a, state, h, rows, source, p, stride):
+        """Walk the positions of a chunk with four states in registers: h = exp2(delta A) h + x B, y += C h."""
+        A0, A1, A2, A3 = load(A, a), load(A, a + 16), load(A, a + 32), load(A, a + 48)
+        h0, h1, h2, h3 = load(state, h), load(state, h + 16), load(state, h + 32), load(state, h + 48)
+        for t in range(rows):
+            delta = load(scratch, slot + DELTA + LANES * t)
+            x = load(scratch, slot + X + LANES * t)
+            y = load(scratch, s_y + LANES * t)
+            b, c = s_B + padded * t, s_C + padded * t
+            prefetch(source, p + stride * t)
+            a0, a1, a2, a3 = powers(delta, A0, A1, A2, A3)
+            h0 = fma(a0, h0, x * broadcast(scratch, b))
+            h1 = fma(a1, h1, x * broadcast(scratch, b + 1))
+            h2 = fma(a2, h2, x * broadcast(scratch, b + 2))
+            h3 = fma(a3, h3, x * broadcast(scratch, b + 3))
+            term = h0 * broadcast(scratch, c)
+            term = fma(h1, broadcast(scratch, c + 1), term)
+            term = fma(h2, broadcast(scratch, c + 2), term)
+            term = fma(h3, broadcast(scratch, c + 3), term)
+            store(scratch, s_y + LANES * t, y + term)
+        store(state, h, h0)
+        store(state, h + 16, h1)
+        store(state, h + 32, h2)
+        store(state, h + 48, h3)
+
+    return walk
+
+
+_walk_any = _make_walk(exp2_products)
+_walk_small = _make_walk(small_exp2_products)
+
+
+@njit
+def _walk(scratch, slot, s_y, s_B, s_C, padded, A, a, state, h, rows, source, p, stride):
+    arguments = (scratch, slot, s_y, s_B, s_C, padded, A, a, state, h, rows, source, p, stride)
+    if is_small(A, a, scratch, slot + LARGEST):
+        _walk_small(*arguments)
+    else:
+        _walk_any(*arguments)
+
+
+@njit
+def is_small(A, a, scratch, largest):
+    """Say whether the exponents of four states are so small that none needs a check of its range."""
+    delta = load(scratch, largest)
+    first = product_is_small(load(A, a), delta) and product_is_small(load(A, a + 16), delta)
+    return first and product_is_small(load(A, a + 32), delta) and product_is_small(load(A, a + 48), delta)
 
 
 @njit
 def _gate(scratch, slot, rows):
     for i in range(slot, slot + rows * LANES, LANES):
         store(scratch, Y + i, load(scratch, Y + i) * silu(load(scratch, Z + i)))
-
-
-@njit
-def _walk(scratch, slot, s_y, s_B, s_C, padded, A, a, state, h, rows):
-    """Walk the positions of a chunk with four states in registers: h = exp2(delta A) h + x B, y += C h."""
-    A0, A1, A2, A3 = load(A, a), load(A, a + 16), load(A, a + 32), load(A, a + 48)
-    h0, h1, h2, h3 = load(state, h), load(state, h + 16), load(state, h + 32), load(state, h + 48)
-    for t in range(rows):
-        delta = load(scratch, slot + DELTA + LANES * t)
-        x = load(scratch, slot + X + LANES * t)
-        y = load(scratch, s_y + LANES * t)
-        b, c = s_B + padded * t, s_C + padded * t
-        h0 = fma(exp2_product(delta, A0), h0, x * broadcast(scratch, b))
-        h1 = fma(exp2_product(delta, A1), h1, x * broadcast(scratch, b + 1))
-        h2 = fma(exp2_product(delta, A2), h2, x * broadcast(scratch, b + 2))
-        h3 = fma(exp2_product(delta, A3), h3, x * broadcast(scratch, b + 3))
-        term = h0 * broadcast(scratch, c)
-        term = fma(h1, broadcast(scratch, c + 1), term)
-        term = fma(h2, broadcast(scratch, c + 2), term)
-        term = fma(h3, broadcast(scratch, c + 3), term)
-        store(scratch, s_y + LANES * t, y + term)
-    store(state, h, h0)
-    store(state, h + 16, h1)
-    store(state, h + 32, h2)
-    store(state, h + 48, h3)

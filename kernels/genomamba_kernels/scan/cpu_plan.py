@@ -28,7 +28,7 @@ SMALLEST_TURN = 150_000
 """State updates of a turn, or more, where several threads take turns."""
 TURNS = 16
 """Turns for each thread, so that none waits long for the last; times the threads that work together."""
-KEPT_KIB = 384
+KEPT_KIB = 512
 """Memory for what a turn keeps from part to part and from step to step: it should stay in the cache of a core."""
 
 Integers = npt.NDArray[np.int64]
@@ -44,16 +44,20 @@ class Columns(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What a kernel does for one chunk."""
+    """What a kernel does."""
 
+    units: int
+    """Blocks or groups of channels, which share no state."""
+    chained: bool
+    """Whether the units of a chunk must be done in order, by one thread."""
     updates: int
-    """State updates."""
+    """State updates of a chunk, in all units."""
     groups: int
     """Groups of states, each of which may be walked alone."""
     unit_bytes: int
-    """What a unit keeps from step to step, where the groups are walked alone."""
+    """What a unit keeps from step to step, for each chunk."""
     chunk_bytes: int
-    """What all units add to, where they are not walked one right after the other."""
+    """What all units of a chunk share, where they are chained or the groups are walked alone."""
 
 
 class Plan(NamedTuple):
@@ -63,11 +67,12 @@ class Plan(NamedTuple):
     turn_chunks: int
     """Chunks of a turn."""
     edges: Integers
-    """(parts + 1,): part i of a turn has the units edges[i] to edges[i + 1], blocks or groups of channels."""
+    """(parts + 1,): part i of a turn has the units edges[i] to edges[i + 1]."""
     steps: int
-    """Steps of a part: 1, or more where its states are walked in groups: begin, a step a group, end."""
-    tasks: list[tuple[int, int, int]]
-    """In the order in which they are handed out: turn, first column, last column (exclusive)."""
+    """Steps of a part: 1, or where its states are walked in groups, one to begin, one for each group, one to end."""
+    tasks: Integers
+    """(tasks, 5), in the order in which they are handed out: turn, first and last column, first and last part
+    (exclusive)."""
 
 
 def make_columns(sequences: Sequences, first_chunks: Integers) -> Columns:
@@ -79,37 +84,44 @@ def make_columns(sequences: Sequences, first_chunks: Integers) -> Columns:
     return Columns(np.append(first_chunks[first], first_chunks[-1]), first)
 
 
-def make_plan(columns: Columns, units: int, work: Work) -> Plan:
-    """Divide the chunks of columns, of some blocks or groups of channels each, among threads."""
-    total = int(columns.chunks[-1])
+def make_plan(columns: Columns, work: Work) -> Plan:
+    """Divide the chunks of columns among threads."""
+    total, count = int(columns.chunks[-1]), len(columns.sequences)
     threads = 1 if total * work.updates < SMALL else get_num_threads()
     if threads == 1:
-        return Plan(1, total, np.array([0, units]), 1, [(0, 0, len(columns.sequences))])
+        return Plan(1, total, np.array([0, work.units]), 1, np.array([[0, 0, count, 0, 1]]))
 
     counts = np.diff(columns.chunks)
-    longest = int(counts.max())
     # Threads that have to work at the longest column at once, lest the others wait for it.
-    together = ceil_div(threads * longest, total)
+    together = ceil_div(threads * int(counts.max()), total)
     parts = steps = 1
     if together > 1:
-        # With as many parts as threads, each would wait for the slowest.
-        parts = min(units, 2 * together)
-        steps = 1 if parts == 2 * together else work.groups + 2
-    turns = TURNS * threads * together
-    turn_chunks = max(ceil_div(SMALLEST_TURN, work.updates), ceil_div(total, turns))
-    kept = work.chunk_bytes if parts * steps > 1 else 0
-    kept += work.unit_bytes * ceil_div(units, parts) if steps > 1 else 0
+        parts = min(work.units, 2 * together)
+        # Parts that are chained need others to go on with while they wait.
+        enough = 2 * together if work.chained else together
+        steps = 1 if parts >= enough else work.groups + 2
+    turn_chunks = max(ceil_div(SMALLEST_TURN, work.updates), ceil_div(total, TURNS * threads))
+    kept = work.chunk_bytes if steps > 1 or (work.chained and parts > 1) else 0
+    kept += work.unit_bytes * ceil_div(work.units, parts) if steps > 1 else 0
     if kept > 0:
         turn_chunks = min(turn_chunks, max(1, KEPT_KIB * 1024 // kept))
-    return Plan(threads, turn_chunks, np.arange(parts + 1) * units // parts, steps, _order(counts, turn_chunks))
+    edges = np.arange(parts + 1) * work.units // parts
+    return Plan(threads, turn_chunks, edges, steps, _order(counts, turn_chunks, 1 if work.chained else parts, parts))
 
 
-def _order(counts: Integers, turn_chunks: int) -> list[tuple[int, int, int]]:
-    """Return the turns of all columns: the first turn of each, then the second, and so on."""
+def _order(counts: Integers, turn_chunks: int, tasks: int, parts: int) -> Integers:
+    """Return the turns of all columns, each in some tasks: the first turn of each, then the second, and so on."""
     turns = -(-counts // turn_chunks)
     if turns.max() > 1:
-        return sorted((turn, column, column + 1) for column, n in enumerate(turns.tolist()) for turn in range(n))
-    # Columns that are short are put together, as many as make up a turn.
-    place = (np.cumsum(counts) - counts) // turn_chunks
-    first = np.flatnonzero(np.diff(place, prepend=-1)).tolist()
-    return [(0, start, end) for start, end in zip(first, [*first[1:], len(counts)], strict=True)]
+        turn = np.concatenate([np.arange(n) for n in turns])
+        column = np.repeat(np.arange(len(counts)), turns)
+        order = np.lexsort((column, turn))
+        turn, first, last = turn[order], column[order], column[order] + 1
+    else:
+        # Columns that are short are put together, as many as make up a turn.
+        place = (np.cumsum(counts) - counts) // turn_chunks
+        first = np.flatnonzero(np.diff(place, prepend=-1))
+        turn, last = np.zeros_like(first), np.append(first[1:], len(counts))
+    first_part = np.tile(np.arange(tasks), len(first))
+    turn, first, last = (np.repeat(x, tasks) for x in (turn, first, last))
+    return np.stack([turn, first, last, first_part, first_part + parts // tasks], axis=1)

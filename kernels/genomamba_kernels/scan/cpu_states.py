@@ -7,7 +7,7 @@ import math
 from numba import njit
 
 from genomamba_kernels._compile import kernel
-from genomamba_kernels._simd import LANES
+from genomamba_kernels._simd import LANES, transpose
 
 LOG2_E = math.log2(math.e)
 
@@ -52,16 +52,18 @@ def _sum(numbers, start, stride, count):
 @njit
 def load_states(given, is_given, sequence, block, width, d_state, first, last, state, h):
     """Set states first to last (exclusive) of a block to those of given[sequence, channel, n], or to 0."""
-    for n in range(first, last):
-        for lane in range(LANES):
-            state[h + LANES * n + lane] = 0.0
-    if not is_given:
-        return
     lanes = min(LANES, width - LANES * block)
     start = (sequence * width + LANES * block) * d_state
-    for lane in range(lanes):
-        for n in range(first, min(last, d_state)):
-            state[h + LANES * n + lane] = given[start + lane * d_state + n]
+    if is_given and lanes == LANES and last <= d_state and (last - first) % LANES == 0:
+        for n in range(first, last, LANES):
+            transpose(given, start + n, d_state, state, h + LANES * n, LANES)
+        return
+    for i in range(LANES * first, LANES * last):
+        state[h + i] = 0.0
+    if is_given:
+        for lane in range(lanes):
+            for n in range(first, min(last, d_state)):
+                state[h + LANES * n + lane] = given[start + lane * d_state + n]
 
 
 @njit
@@ -69,6 +71,10 @@ def store_states(state, h, sequence, block, width, d_state, first, last, target)
     """Copy states first to last (exclusive) of a block to target[sequence, channel, n]."""
     lanes = min(LANES, width - LANES * block)
     start = (sequence * width + LANES * block) * d_state
+    if lanes == LANES and last <= d_state and (last - first) % LANES == 0:
+        for n in range(first, last, LANES):
+            transpose(state, h + LANES * n, LANES, target, start + n, d_state)
+        return
     for lane in range(lanes):
         for n in range(first, min(last, d_state)):
             target[start + lane * d_state + n] = state[h + LANES * n + lane]
