@@ -76,8 +76,8 @@ class BackwardArrays(NamedTuple):
     du: Any
     ddelta: Any
     dz: Any
-    dB: Any  # noqa: N815
-    dC: Any  # noqa: N815
+    dB: Any
+    dC: Any
     dparameters: Any
     """[column, block, padded + 2, 16], float64: of A, D and delta_bias, added to."""
     dinitial: Any

@@ -151,10 +151,11 @@ def _chunks_a_round(chunks: int, bytes_a_chunk: int, blocks: int, device: torch.
     """Return how many chunks fit the memory, all rounds alike; the programs of full rounds come in full waves."""
     most = max(1, SCRATCH_MIB * 2**20 // bytes_a_chunk)
     if device.type == "cuda" and chunks > most:
-        wave = WARPS * torch.cuda.get_device_properties(device).multi_processor_count
+        wave: int = WARPS * torch.cuda.get_device_properties(device).multi_processor_count
         if most * blocks > wave:
             return most * blocks // wave * wave // blocks
-    return triton.cdiv(chunks, triton.cdiv(chunks, most))
+    rounds = -(-chunks // most)
+    return -(-chunks // rounds)
 
 
 def _is_full(a: ScanArguments, plan: BackwardPlan) -> bool:

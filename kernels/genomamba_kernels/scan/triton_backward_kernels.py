@@ -11,7 +11,7 @@ walks back through them. Together that is two exponentials an update.
 # Types of tensors on the GPU are beyond mypy.
 # mypy: ignore-errors
 # Triton knows no unpacking into tuples, and compiles what follows a return.
-# ruff: noqa: RUF005, RET505
+# ruff: noqa: RUF005, RUF059, RET505
 
 import triton
 import triton.language as tl
@@ -213,12 +213,14 @@ def _sum_halves(x, SIZE: tl.constexpr):
         return _sum_halves(left + right, SIZE // 2)
 
 
-# Channels lie across the threads of a warp. `tl.sum` would pass every number five times from thread to thread. `tl.split`
-# wants what it parts within one thread, so that each number is moved once, and then added up where it is.
+# Channels lie across the threads of a warp. `tl.sum` would pass every number five times from thread to thread.
+# `tl.split` wants what it parts within one thread, so that each number is moved once, and added up where it is.
 @triton.jit
 def _sum_channels(x, ROWS: tl.constexpr, BLOCK_D: tl.constexpr, LANES: tl.constexpr):
     """Sum a tile (ROWS, BLOCK_D) over channels."""
-    SHARED: tl.constexpr = min(BLOCK_D, max(1, LANES // ROWS))
+    # Triton 3.5 makes no constants of min and max.
+    AVAILABLE: tl.constexpr = LANES // ROWS if LANES > ROWS else 1
+    SHARED: tl.constexpr = BLOCK_D if BLOCK_D < AVAILABLE else AVAILABLE
     parts = _sum_halves(tl.reshape(x, (ROWS * SHARED, BLOCK_D // SHARED)), BLOCK_D // SHARED)
     if SHARED == 1:
         return parts
