@@ -69,8 +69,12 @@ class Parser(argparse.ArgumentParser):
         values |= read_environment(settings.values(), os.environ)
         if path := getattr(namespace, "config", None):
             values |= load_yaml(PretrainConfig, path)
-        flags = {name: text for name, text in vars(namespace).items() if name in settings}
-        return values | {name: settings[name].read(text, settings[name].flag) for name, text in flags.items()}
+        return values | self.flags(settings, namespace)
+
+    def flags(self, settings: Mapping[str, Setting], namespace: argparse.Namespace) -> dict[str, Any]:
+        """Return what the flags alone give, for settings that other commands give another meaning."""
+        given = {name: text for name, text in vars(namespace).items() if name in settings}
+        return {name: settings[name].read(text, settings[name].flag) for name, text in given.items()}
 
     def error(self, message: str) -> NoReturn:
         """Raise `ConfigError` in place of printing the usage and leaving."""

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from genomamba.cli import index, main, pretrain, report
+from genomamba.cli import generate, index, likelihood, main, pretrain, report
 
 ROOT = Path(__file__).parents[2]
-PARSERS = {"pretrain": pretrain.parser, "index": index.parser, "report": report.parser}
+COMMANDS = {"pretrain": pretrain, "likelihood": likelihood, "generate": generate, "index": index, "report": report}
+PARSERS = {name: command.parser for name, command in COMMANDS.items()}
 # Absolute paths of somebody's own machine, and files of editors and systems.
 PRIVATE = re.compile(r"(?<![\w.~$}/-])/(?:home|Users|root|work|opt|mnt|scratch)/[\w.]")
 
