@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal, get_args
 
 from genomamba.alphabet import get_alphabet
 from genomamba.errors import ConfigError
@@ -14,6 +14,8 @@ __all__ = ["PRESETS", "ModelConfig", "PretrainConfig", "check_no_leak"]
 
 Direction = Literal["causal", "bidirectional"]
 Objective = Literal["next_token", "masked"]
+Merge = Literal["add", "multiply"]
+Norm = Literal["rms", "layer"]
 Strand = Literal["random", "forward", "equivariant"]
 Preset = Literal["tiny", "small", "base", "large", "xl"]
 
@@ -30,8 +32,10 @@ PRESETS: Final[dict[Preset, dict[str, int]]] = {
 class ModelConfig:
     """Shape of the network. Nothing here depends on the data, the device or the run."""
 
-    alphabet: Literal["dna", "bytes"] = "dna"
-    """Alphabet whose token ids the embedding and the head have."""
+    alphabet: str = "dna"
+    """Alphabet whose token ids the embedding and the head have: a name that `genomamba.alphabet` reads."""
+    vocab_rows: int = 0
+    """Rows of the embedding and of the head, padding included; 0 stands for as many as the alphabet has."""
     d_model: int = 64
     """Width of the residual stream, in channels."""
     num_layers: int = 4
@@ -50,18 +54,36 @@ class ModelConfig:
     """Bidirectional only: both mixers of a layer share their input and output projections."""
     equivariant: bool = False
     """Run the network on both strands and combine them at the head: it commutes with reverse complement."""
+    merge: Merge = "add"
+    """Bidirectional only: what the two directions give is added, or multiplied element by element."""
+    norm: Norm = "rms"
+    """rms: RMSNorm; layer: LayerNorm, with a bias."""
     norm_eps: float = 1e-5
-    """Added under the root of RMSNorm."""
+    """Added under the root of the norm."""
+    proj_bias: bool = False
+    """Whether the input and output projections of a mixer have a bias."""
+    conv_bias: bool = True
+    """Whether the short convolution has a bias."""
+    tie_head: bool = True
+    """The head is the embedding; otherwise it has weights of its own."""
 
     def __post_init__(self) -> None:
+        for name, choices in (("direction", Direction), ("merge", Merge), ("norm", Norm)):
+            if (value := getattr(self, name)) not in get_args(choices):
+                raise ConfigError(f"model.{name} is {value!r}; it must be one of {', '.join(get_args(choices))}")
         _require("d_model", self.d_model, 1, 65_536, "64")
         _require("num_layers", self.num_layers, 1, 1_024, "4")
         _require("d_state", self.d_state, 1, 256, "16")
         _require("d_conv", self.d_conv, 1, 8, "4")
         _require("expand", self.expand, 1, 16, "2")
         _require("dt_rank", self.dt_rank, 0, self.d_inner, "0 for ceil(d_model / 16)")
-        if self.equivariant and not get_alphabet(self.alphabet).has_complement:
+        alphabet = get_alphabet(self.alphabet)
+        if self.equivariant and not alphabet.has_complement:
             raise ConfigError(f"equivariant needs a complement, and the {self.alphabet} alphabet has none")
+        if self.vocab_size < max(1, alphabet.used_ids):
+            raise ConfigError(
+                f"the model has {self.vocab_size} token ids, and the {self.alphabet} alphabet needs {alphabet.used_ids}"
+            )
 
     @property
     def d_inner(self) -> int:
@@ -75,8 +97,8 @@ class ModelConfig:
 
     @property
     def vocab_size(self) -> int:
-        """Rows of the embedding."""
-        return get_alphabet(self.alphabet).vocab_size
+        """Rows of the embedding and of the head."""
+        return self.vocab_rows or get_alphabet(self.alphabet).vocab_size
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values, for JSON."""
@@ -172,7 +194,9 @@ class PretrainConfig:
     """random: one strand drawn per sample; forward: as in the file; equivariant: both.
     Default: random, and forward for bytes."""
     init: str | None = None
-    """Go on from these weights: a run folder or a checkpoint folder. Fixes the network's shape."""
+    """Go on from these weights: a run folder, a checkpoint folder, or a hub name, OWNER/NAME. Fixes the shape."""
+    revision: str | None = None
+    """Branch, tag or commit of the hub name in --init."""
 
     # Optimisation
     context: int | None = None
@@ -206,6 +230,8 @@ class PretrainConfig:
     """Where to train: cpu. auto takes the best there is."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of training's matrix products; auto is bfloat16 where the CPU has it. Held-out figures are in float32."""
+    recompute: bool = False
+    """Keep only the inputs of each mixer and compute the rest again in backward: less memory, more time."""
     threads: int | None = None
     """CPU threads. Default: the CPU set, SLURM_CPUS_PER_TASK."""
     workers: int | None = None

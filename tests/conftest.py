@@ -10,6 +10,12 @@ import pytest
 # As the command line has it, and read when torch is imported: threads that wait soon sleep, so tests need not be alone.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
+import torch
+
+# Without a GPU the Triton kernels run in Triton's interpreter, which has to be chosen before Triton is imported.
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"
+
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Path:

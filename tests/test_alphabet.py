@@ -75,10 +75,63 @@ def test_a_letter_that_is_no_nucleotide_is_named_with_its_place(text):
 
 
 def test_an_unknown_alphabet_is_refused():
-    with pytest.raises(ConfigError, match="must be one of dna, bytes"):
+    with pytest.raises(ConfigError, match="must be dna, bytes, tokens, or all tokens in the order of their ids"):
         get_alphabet("rna")
 
 
-@pytest.mark.parametrize("name", ALPHABETS)
+def test_a_vocabulary_of_its_own_by_hand():
+    plant = get_alphabet("[PAD],[MASK],[UNK],a,c,g,t")
+    assert (plant.pad, plant.mask, plant.unknown, plant.vocab_size) == (0, 1, 2, 7)
+    assert plant.encode("ACGTacgtUNR").tolist() == [3, 4, 5, 6, 3, 4, 5, 6, 6, 2, 2]
+    assert plant.reverse_complement(plant.encode("AACGTN")).tolist() == [2, 3, 4, 5, 6, 6]
+    assert plant.decode([3, 4, 5, 6, 2]) == b"ACGT?"
+    assert plant.targets.tolist() == [3, 4, 5, 6]
+    assert plant.complements(9).tolist() == [0, 1, 2, 6, 5, 4, 3, 7, 8]
+    with pytest.raises(ConfigError, match=r"the vocabulary .PAD.,.* has no .BOS."):
+        _ = plant.bos
+
+
+def test_a_vocabulary_may_have_n_gaps_iupac_codes_and_both_cases():
+    mixed = get_alphabet("N,,T,G,C,A,R,Y,a,c,g,t,<mask>")
+    assert mixed.encode("ACGTNacgtnRY").tolist() == [5, 4, 3, 2, 0, 5, 4, 3, 2, 0, 0, 0]
+    assert mixed.complement_of_token.tolist() == [0, 1, 5, 4, 3, 2, 7, 6, 11, 10, 9, 8, 12]
+    assert mixed.mask == 12
+
+
+def test_a_vocabulary_reads_the_symbols_of_dna():
+    """So that one cache of a FASTA serves every vocabulary of DNA."""
+    other = get_alphabet("[UNK],G,A,T,C")
+    symbols = DNA.symbols("ACGTNacgtnRYU")
+    assert other.letters == DNA.letters == "dna"
+    np.testing.assert_array_equal(other.symbols("ACGTNacgtnRYU"), symbols)
+    assert other.token_of_symbol[symbols].tolist() == [2, 4, 1, 3, 0, 2, 4, 1, 3, 0, 0, 0, 3]
+    with pytest.raises(DataError, match="position 2 holds"):
+        other.encode("A?")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("[UNK],A,C,G", "lacks T; it must have A, C, G, T, and N or .UNK."),
+        ("A,C,G,T", "lacks both N and .UNK."),
+        ("[UNK],A,C,G,T,A", "holds 'A' twice, as ids 1 and 5"),
+        ("[UNK],<unk>,A,C,G,T", "holds '<unk>' twice, as ids 0 and 1"),
+        ("[UNK],A,C,G,T,AC", "holds 'AC', which is neither a letter of DNA nor a special"),
+    ],
+)
+def test_a_vocabulary_that_cannot_read_dna_is_refused(name, message):
+    with pytest.raises(ConfigError, match=message):
+        get_alphabet(name)
+
+
+def test_token_ids_alone_take_no_text():
+    tokens = get_alphabet("tokens")
+    assert not tokens.has_complement
+    for use in (lambda: tokens.encode("A"), lambda: tokens.letters):
+        with pytest.raises(ConfigError, match="takes token ids, not sequences"):
+            use()
+
+
+@pytest.mark.parametrize("name", [*ALPHABETS, "tokens", "[UNK],A,C,G,T"])
 def test_a_pickle_gives_the_same_object(name):
     assert pickle.loads(pickle.dumps(get_alphabet(name))) is get_alphabet(name)

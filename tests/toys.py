@@ -18,7 +18,7 @@ class MarkovModel(LanguageModel):
             self.embedding.weight.copy_(torch.eye(config.vocab_size))
             self.layers[0].mixer.out_proj.weight.zero_()
 
-    def head(self, hidden):
+    def logits_of(self, hidden):
         return self.table[hidden.argmax(-1)]
 
 

@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "generate": "write sequences that a model draws",
     "index": "read FASTA files into the cache that training reads",
     "report": "write the HTML report of a run folder",
+    "convert": "write published weights in our layout, or ours for Hugging Face",
 }
 
 

@@ -145,8 +145,8 @@ def build_cache(
 
 
 def cache_path(path: str | Path, alphabet: Alphabet, folder: str | Path) -> Path:
-    """Return the cache's place in a folder: the file's name, a hash of its full path, and the alphabet."""
-    return Path(folder) / f"{source_key(path)}.{alphabet.name}.cache"
+    """Return the cache's place in a folder: the file's name, a hash of its full path, and `dna` or `bytes`."""
+    return Path(folder) / f"{source_key(path)}.{alphabet.letters}.cache"
 
 
 def _open_fresh(target: Path, path: Path, alphabet: Alphabet) -> CachedFasta | None:
@@ -181,7 +181,7 @@ def _write(target: Path, path: Path, alphabet: Alphabet, progress: bool) -> None
                 "bytes": stat.st_size,
                 "mtime_ns": stat.st_mtime_ns,
                 "sha256": source.sha256(),
-                "alphabet": alphabet.name,
+                "alphabet": alphabet.letters,
             }
             rows = [[c.name, c.description, c.length, c.offset] for c in contigs]
             index = json.dumps({"source": origin, "contigs": rows}).encode()

@@ -8,7 +8,13 @@ from genomamba.config import ModelConfig
 from genomamba.model.mixer import BidirectionalMixer, Mixer
 from genomamba_kernels import MixerState
 
-__all__ = ["Block"]
+__all__ = ["Block", "make_norm"]
+
+
+def make_norm(config: ModelConfig) -> nn.Module:
+    """Return the norm over channels that a model of this shape has before each mixer and before the head."""
+    kind = nn.RMSNorm if config.norm == "rms" else nn.LayerNorm
+    return kind(config.d_model, eps=config.norm_eps)
 
 
 class Block(nn.Module):
@@ -16,7 +22,7 @@ class Block(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.norm = nn.RMSNorm(config.d_model, eps=config.norm_eps)
+        self.norm = make_norm(config)
         self.mixer = Mixer(config) if config.direction == "causal" else BidirectionalMixer(config)
 
     def forward(self, x_blm: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:

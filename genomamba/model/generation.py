@@ -180,7 +180,7 @@ def _starts(model: LanguageModel, prompts: Iterable[Iterable[Tensor]], samples: 
         for hidden, state in read(model, _behind_bos(pieces, alphabet)):
             pass
         assert state is not None
-        logits = model.head(hidden[:, -1])
+        logits = model.logits_of(hidden[:, -1])
         for sample in range(samples):
             yield _Start(number, sample, state, logits)
 
@@ -211,7 +211,7 @@ def _draw_batch(
         tokens[:, t] = chosen
         if t + 1 < length:
             hidden, state = model.advance(chosen[:, None], state)
-            logits = model.head(hidden[:, -1])
+            logits = model.logits_of(hidden[:, -1])
         if after_token is not None:
             after_token(len(starts))
     if not total.isfinite().all():

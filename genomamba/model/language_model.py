@@ -1,4 +1,4 @@
-"""The language model: embedding, residual blocks, norm, tied head."""
+"""The language model: embedding, residual blocks, norm, head."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from genomamba.alphabet import get_alphabet
 from genomamba.config import ModelConfig
-from genomamba.model.block import Block
+from genomamba.errors import ConfigError
+from genomamba.model.block import Block, make_norm
 from genomamba.model.mixer import Mixer
 from genomamba.model.packing import borders_of, unpad
 from genomamba.model.state import MambaState
@@ -43,32 +44,47 @@ class LanguageModel(nn.Module):
         self.config = config
         self.embedding = nn.Embedding(config.vocab_size, config.d_model)
         self.layers = nn.ModuleList(Block(config) for _ in range(config.num_layers))
-        self.norm_f = nn.RMSNorm(config.d_model, eps=config.norm_eps)
+        self.norm_f = make_norm(config)
+        if not config.tie_head:
+            self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
         if config.equivariant:
-            complement = get_alphabet(config.alphabet).complement_of_token
-            self.register_buffer("complement", torch.as_tensor(complement), persistent=False)
+            complement = get_alphabet(config.alphabet).complements(config.vocab_size)
+            # On the CPU also where weights are made on the meta device, which holds no values.
+            self.register_buffer("complement", torch.tensor(complement, device="cpu"), persistent=False)
         self.reset_parameters()
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """Draw every weight anew from torch's generator.
 
-        As in the published Mamba: embedding normal with deviation 0.02; projections uniform within fan_in^-0.5, those
-        that write to the residual stream divided by sqrt(num_layers).
+        As in the published Mamba: embedding and head normal with deviation 0.02; projections uniform within
+        fan_in^-0.5, those that write to the residual stream divided by sqrt(num_layers); their biases 0.
         """
         nn.init.normal_(self.embedding.weight, std=EMBEDDING_STD)
+        if not self.config.tie_head:
+            nn.init.normal_(self.head.weight, std=EMBEDDING_STD)
         mixers = [module for module in self.modules() if isinstance(module, Mixer)]
         for mixer in mixers:
             mixer.conv1d.reset_parameters()
             mixer.reset_state_space()
             for projection in (mixer.in_proj, mixer.x_proj, mixer.out_proj):
                 nn.init.kaiming_uniform_(projection.weight, a=math.sqrt(5))
+                if projection.bias is not None:
+                    nn.init.zeros_(projection.bias)
             # A tied projection is drawn twice and scaled after the last draw.
             mixer.out_proj.weight.div_(math.sqrt(self.config.num_layers))
 
     def blocks(self) -> Iterator[Block]:
         """Give the residual blocks, first to last."""
         return (cast("Block", layer) for layer in self.layers)
+
+    def set_recompute(self, recompute: bool) -> None:
+        """Let every mixer keep only its input for backward and compute the rest again: less memory, more time."""
+        if recompute and self.config.proj_bias:
+            raise ConfigError("--recompute is not for a model with biases on its projections; leave it out")
+        for module in self.modules():
+            if isinstance(module, Mixer):
+                module.recompute = recompute
 
     def hidden(self, tokens: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
         """Return the normalised residual stream of tokens (batch, length): (batch, length, d_model)."""
@@ -78,9 +94,9 @@ class LanguageModel(nn.Module):
         normalised: Tensor = self.norm_f(x_blm)
         return normalised
 
-    def head(self, hidden: Tensor) -> Tensor:
+    def logits_of(self, hidden: Tensor) -> Tensor:
         """Return logits (..., vocab_size) of the normalised residual stream (..., d_model) of one strand."""
-        return F.linear(hidden, self.embedding.weight)
+        return F.linear(hidden, self.embedding.weight if self.config.tie_head else self.head.weight)
 
     def forward(self, tokens: Tensor, *, lengths: Tensor | None = None, cu_seqlens: Tensor | None = None) -> Tensor:
         """Return the logits of every position.
@@ -111,11 +127,11 @@ class LanguageModel(nn.Module):
         if lengths is not None:
             return self._unpadded(tokens, lengths)
         if not self.config.equivariant:
-            return self.head(self.hidden(tokens, cu_seqlens))
+            return self.logits_of(self.hidden(tokens, cu_seqlens))
         if cu_seqlens is None:
-            return merge_strands(self.head(self.hidden(stack_strands(tokens, self.complement))), self.complement)
+            return merge_strands(self.logits_of(self.hidden(stack_strands(tokens, self.complement))), self.complement)
         both, borders = pack_strands(tokens, cu_seqlens, self.complement)
-        return unpack_strands(self.head(self.hidden(both, borders)), cu_seqlens, self.complement)
+        return unpack_strands(self.logits_of(self.hidden(both, borders)), cu_seqlens, self.complement)
 
     def _unpadded(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         batch, length = tokens.shape

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genomamba.config import ModelConfig
-from genomamba_kernels import MixerState, causal_conv1d, selective_scan
+from genomamba_kernels import MixerState, MixerWeights, causal_conv1d, fused_mixer, selective_scan
 
 __all__ = ["BidirectionalMixer", "Mixer"]
 
@@ -28,6 +28,11 @@ class Mixer(nn.Module):
     reverse : bool
         Walk from the last position to the first, in place.
 
+    Attributes
+    ----------
+    recompute : bool
+        Keep only the input for backward, and compute the rest again there: less memory, more time.
+
     References
     ----------
     Gu & Dao 2023, "Mamba", arXiv:2312.00752, section 3.4 and figure 3.
@@ -37,13 +42,14 @@ class Mixer(nn.Module):
         super().__init__()
         d_model, d_inner, d_state = config.d_model, config.d_inner, config.d_state
         self.d_state, self.dt_rank, self.reverse = d_state, config.resolved_dt_rank, reverse
-        self.in_proj = nn.Linear(d_model, 2 * d_inner, bias=False)
-        self.conv1d = nn.Conv1d(d_inner, d_inner, config.d_conv, groups=d_inner)
+        self.recompute = False
+        self.in_proj = nn.Linear(d_model, 2 * d_inner, bias=config.proj_bias)
+        self.conv1d = nn.Conv1d(d_inner, d_inner, config.d_conv, groups=d_inner, bias=config.conv_bias)
         self.x_proj = nn.Linear(d_inner, self.dt_rank + 2 * d_state, bias=False)
         self.dt_proj = nn.Linear(self.dt_rank, d_inner)
         self.A_log = nn.Parameter(torch.empty(d_inner, d_state))
         self.D = nn.Parameter(torch.empty(d_inner))
-        self.out_proj = nn.Linear(d_inner, d_model, bias=False)
+        self.out_proj = nn.Linear(d_inner, d_model, bias=config.proj_bias)
         self.reset_state_space()
 
     @torch.no_grad()
@@ -62,10 +68,16 @@ class Mixer(nn.Module):
         # The inverse of softplus: x = y + log(1 - exp(-y)).
         self.dt_proj.bias.copy_(delta + torch.log(-torch.expm1(-delta)))
 
+    @property
+    def A(self) -> Tensor:  # noqa: N802
+        """The state matrix, (d_inner, d_state), negative: float32, or float64 where its logarithm is."""
+        return -torch.exp(self.A_log.float() if self.A_log.dtype != torch.float64 else self.A_log)
+
     def project_in(self, x_blm: Tensor) -> tuple[Tensor, Tensor]:
         """Return the scan's input and the gate, each (batch, length, d_inner) and contiguous."""
         weight_x, weight_z = self.in_proj.weight.chunk(2)
-        return F.linear(x_blm, weight_x), F.linear(x_blm, weight_z)
+        bias_x, bias_z = (None, None) if self.in_proj.bias is None else self.in_proj.bias.chunk(2)
+        return F.linear(x_blm, weight_x, bias_x), F.linear(x_blm, weight_z, bias_z)
 
     def mix(
         self, x_bld: Tensor, z_bld: Tensor, state: MixerState | None = None, cu_seqlens: Tensor | None = None
@@ -103,7 +115,7 @@ class Mixer(nn.Module):
         y_bld, scan_state = selective_scan(
             u_bld,
             F.linear(low_rank, self.dt_proj.weight),
-            -torch.exp(self.A_log.float() if self.A_log.dtype != torch.float64 else self.A_log),
+            self.A,
             B_bln.contiguous(),
             C_bln.contiguous(),
             D=self.D,
@@ -120,36 +132,60 @@ class Mixer(nn.Module):
     def advance(self, x_blm: Tensor, state: MixerState | None) -> tuple[Tensor, MixerState]:
         """Map one piece of a sequence, (batch, length, d_model), from the state before it to the state after it."""
         y_bld, state = self.mix(*self.project_in(x_blm), state)
-        return F.linear(y_bld, self.out_proj.weight), state
+        return self.out_proj(y_bld), state
 
     def forward(self, x_blm: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
         """Map (batch, length, d_model) to the same shape."""
-        y_bld, _ = self.mix(*self.project_in(x_blm), cu_seqlens=cu_seqlens)
-        return F.linear(y_bld, self.out_proj.weight)
+        if not self.recompute:
+            y_bld, _ = self.mix(*self.project_in(x_blm), cu_seqlens=cu_seqlens)
+            projected: Tensor = self.out_proj(y_bld)
+            return projected
+        weights = MixerWeights(
+            in_proj=self.in_proj.weight,
+            conv_weight=self.conv1d.weight.squeeze(1),
+            x_proj=self.x_proj.weight,
+            dt_proj=self.dt_proj.weight,
+            A=self.A,
+            out_proj=self.out_proj.weight,
+            conv_bias=self.conv1d.bias,
+            dt_bias=self.dt_proj.bias,
+            D=self.D,
+        )
+        return fused_mixer(x_blm, weights, reverse=self.reverse, cu_seqlens=cu_seqlens)
 
 
 class BidirectionalMixer(nn.Module):
-    """Two mixers over one input, one in each direction, summed; tied projections are applied once.
+    """Two mixers over one input, one in each direction, summed or multiplied; tied projections are applied once.
 
     Tied, `mamba_rev` shares `in_proj` and `out_proj` with `mamba_fwd` (Schiff et al. 2024, arXiv:2403.03234,
-    section 3.1): then out(f) + out(r) = out(f + r).
+    section 3.1): then W f + b + W r + b = W (f + r) + 2 b.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.mamba_fwd = Mixer(config)
         self.mamba_rev = Mixer(config, reverse=True)
-        self.tied = config.tie_directions
+        self.tied, self.multiplies = config.tie_directions, config.merge == "multiply"
         if self.tied:
             self.mamba_rev.in_proj = self.mamba_fwd.in_proj
             self.mamba_rev.out_proj = self.mamba_fwd.out_proj
 
     def forward(self, x_blm: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
         """Map (batch, length, d_model) to the same shape."""
-        if not self.tied:
-            both: Tensor = self.mamba_fwd(x_blm, cu_seqlens) + self.mamba_rev(x_blm, cu_seqlens)
-            return both
-        x_bld, z_bld = self.mamba_fwd.project_in(x_blm)
-        forwards, _ = self.mamba_fwd.mix(x_bld, z_bld, cu_seqlens=cu_seqlens)
-        backwards, _ = self.mamba_rev.mix(x_bld, z_bld, cu_seqlens=cu_seqlens)
-        return F.linear(forwards + backwards, self.mamba_fwd.out_proj.weight)
+        forward, backward = self.mamba_fwd, self.mamba_rev
+        if forward.recompute and x_blm.dtype == torch.float32 and torch.is_autocast_enabled(x_blm.device.type):
+            # Once: each direction would keep a copy of its own.
+            x_blm = x_blm.to(torch.get_autocast_dtype(x_blm.device.type))
+        if forward.recompute or not self.tied:
+            return self.merge(forward(x_blm, cu_seqlens), backward(x_blm, cu_seqlens))
+        x_bld, z_bld = forward.project_in(x_blm)
+        left, _ = forward.mix(x_bld, z_bld, cu_seqlens=cu_seqlens)
+        right, _ = backward.mix(x_bld, z_bld, cu_seqlens=cu_seqlens)
+        out = forward.out_proj
+        if self.multiplies:
+            return self.merge(out(left), out(right))
+        return F.linear(left + right, out.weight, None if out.bias is None else 2 * out.bias)
+
+    def merge(self, forward: Tensor, backward: Tensor) -> Tensor:
+        """Combine what the two directions give."""
+        return forward * backward if self.multiplies else forward + backward

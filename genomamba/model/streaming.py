@@ -80,7 +80,7 @@ def stream(
                 "log_likelihood needs a causal model; this one sees both sides of a base, itself included"
             )
         return _log_likelihoods(model, _cut(tokens, chunk))
-    head: Callable[[Tensor], Tensor] = model.head if output == "logits" else lambda hidden: hidden
+    head: Callable[[Tensor], Tensor] = model.logits_of if output == "logits" else lambda hidden: hidden
     if causal:
         return (head(hidden) for hidden, _ in read(model, _cut(tokens, chunk)))
     whole = tokens if isinstance(tokens, Tensor) else torch.cat(list(tokens), dim=1)
@@ -162,7 +162,7 @@ def _log_likelihoods(model: LanguageModel, pieces: Iterable[Tensor]) -> Iterator
     alphabet = get_alphabet(model.config.alphabet)
     inputs, targets = itertools.tee(pieces)
     for (hidden, _), piece in zip(read(model, _moved_right(inputs, alphabet.bos)), targets, strict=True):
-        yield token_log_likelihood(model.head(hidden), piece.to(hidden.device, torch.int64), alphabet)
+        yield token_log_likelihood(model.logits_of(hidden), piece.to(hidden.device, torch.int64), alphabet)
 
 
 def _moved_right(pieces: Iterable[Tensor], bos: int) -> Iterator[Tensor]:
@@ -193,10 +193,10 @@ def _both_sides(
             if output == "hidden":
                 yield hidden
             elif not model.config.equivariant:
-                yield model.head(hidden)
+                yield model.logits_of(hidden)
             else:
                 # The other strand's logits for these bases lie at its mirror-image positions.
-                yield merge_strands(model.head(_mirrored(model, source, hidden, piece)), model.complement)
+                yield merge_strands(model.logits_of(_mirrored(model, source, hidden, piece)), model.complement)
 
 
 def _walk(layer: Block, source: _Stream, target: _Stream, pieces: list[slice]) -> None:
@@ -217,7 +217,7 @@ def _walk(layer: Block, source: _Stream, target: _Stream, pieces: list[slice]) -
     for piece in reversed(pieces):
         x = source.get(piece)
         mixed, state = mixer.mamba_rev.advance(layer.norm(x), state)
-        target.put(piece, x + (target.get(piece) + mixed))
+        target.put(piece, x + mixer.merge(target.get(piece), mixed))
 
 
 def _mirrored(model: LanguageModel, source: _Stream, hidden: Tensor, piece: slice) -> Tensor:

@@ -35,7 +35,8 @@ def score_held_out(trainer: Trainer) -> str:
     for name in ("model.safetensors", "config.json"):
         with atomic_file(run / name) as temporary:
             shutil.copyfile(best / name, temporary)
-    model = load_model(run, plan.device)
+    model = load_model(run, device=plan.device)
+    model.set_recompute(plan.config.recompute)
     evaluation: dict[str, Any] = {
         "objective": plan.config.objective,
         "alphabet": plan.config.alphabet,

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import torch
 
-from genomamba.alphabet import get_alphabet
+from genomamba.alphabet import Alphabet, get_alphabet
 from genomamba.config import PRESETS, Direction, ModelConfig, Preset, PretrainConfig, check_no_leak
 from genomamba.data.examples import example_paths
 from genomamba.data.genome import Genome
@@ -23,7 +23,7 @@ from genomamba.data.stream import SampleStream
 from genomamba.data.windows import Split, make_split
 from genomamba.errors import ConfigError
 from genomamba.model import LanguageModel, count_parameters
-from genomamba.model.checkpoint import load_model
+from genomamba.model.checkpoint import is_hub_name, load_model
 from genomamba.model.process import keep_freed_memory, set_threads
 from genomamba.train.device import choose_device, choose_precision
 from genomamba.train.resume import checkpoints
@@ -137,7 +137,7 @@ class Plan:
         from genomamba.train.step import backward
 
         assert self.config.batch_size is not None
-        collate = make_collate(self.config.objective, self.config.alphabet, self.config.seed)
+        collate = make_collate(self.config.objective, self.model.config.alphabet, self.config.seed)
         samples = [self.stream[i] for i in range(self.config.batch_size)]
         for _ in range(2):
             start = time.perf_counter()
@@ -172,7 +172,7 @@ def make_plan(config: PretrainConfig) -> Plan:
     given = _given_weights(config)
     config = _resolve(config, device)
     model_config = given.config if given is not None else _model_config(config)
-    genome, split = _open_data(config)
+    genome, split = _open_data(config, get_alphabet(model_config.alphabet))
     assert config.context is not None
     assert config.strand is not None
     stream = SampleStream(
@@ -190,6 +190,7 @@ def make_plan(config: PretrainConfig) -> Plan:
                      f"{config.context:,}", f"{longest:,}")  # fmt: skip
     torch.manual_seed(config.seed)
     model = LanguageModel(model_config) if given is None else given
+    model.set_recompute(config.recompute)
     config = _resolve_limits(config, model, split)
     return Plan(
         config=config,
@@ -207,6 +208,8 @@ def make_plan(config: PretrainConfig) -> Plan:
 def _given_weights(config: PretrainConfig) -> LanguageModel | None:
     """Load the weights that --init names; of a run that goes on, those of its newest checkpoint stand for them."""
     if config.init is None:
+        if config.revision is not None:
+            raise ConfigError("--revision is that of a hub name in --init; give both, or leave it out")
         return None
     if config.preset or config.d_model or config.num_layers or config.d_state:
         raise ConfigError("--init fixes the shape; leave out --preset, --d-model, --num-layers and --d-state")
@@ -214,9 +217,10 @@ def _given_weights(config: PretrainConfig) -> LanguageModel | None:
     if config.force and init.resolve().is_relative_to(out.resolve()):
         raise ConfigError(f"--force would remove {out}, which holds the weights of --init; give another --out")
     going_on = checkpoints(out) if config.resume else []
-    model = load_model(going_on[-1] if going_on else init)
+    model = load_model(going_on[-1]) if going_on else load_model(config.init, revision=config.revision)
+    if (letters := get_alphabet(model.config.alphabet).letters) != config.alphabet:
+        raise ConfigError(f"--init {config.init} reads {letters}, the options ask for {config.alphabet}")
     asked = {
-        "alphabet": config.alphabet,
         "direction": _direction(config),
         "equivariant": config.strand == "equivariant",
     }
@@ -244,7 +248,7 @@ def _resolve(config: PretrainConfig, device: torch.device) -> PretrainConfig:
         valid_bed=_absolute(config.valid_bed),
         test_bed=_absolute(config.test_bed),
         chrom_map=_absolute(config.chrom_map),
-        init=_absolute(config.init),
+        init=config.init if config.init is None or is_hub_name(config.init) else os.path.abspath(config.init),
         fasta=tuple(map(os.path.abspath, config.fasta)),
         direction=direction,
         strand=strand,
@@ -278,8 +282,7 @@ def _absolute(path: str | None) -> str | None:
     return None if path is None else os.path.abspath(path)
 
 
-def _open_data(config: PretrainConfig) -> tuple[Genome, Split]:
-    alphabet = get_alphabet(config.alphabet)
+def _open_data(config: PretrainConfig, alphabet: Alphabet) -> tuple[Genome, Split]:
     test = config.test
     paths: list[str | Path] = list(config.fasta)
     if not paths:

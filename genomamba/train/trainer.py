@@ -54,7 +54,7 @@ class Trainer:
         self.plan, self.folder, self.signals = plan, folder, signals
         config = plan.config
         self.optimizer = make_optimizer(plan.model, config.weight_decay)
-        self.collate = make_collate(config.objective, config.alphabet, config.seed)
+        self.collate = make_collate(config.objective, plan.model.config.alphabet, config.seed)
         self.scorer = _make_scorer(plan)
         self.progress = Progress()
         if found := checkpoints(folder.path):

@@ -32,7 +32,8 @@ def describe_plan(plan: Plan) -> str:
         "optimiser": f"AdamW, learning rate {config.learning_rate:g}, decay {config.weight_decay:g}, "
         f"warm-up {config.warmup:.0%}, clip {config.clip:g}, {_count(plan.samples_per_step, 'window')} a step",
         "stops at": ", ".join(f"--max-{name} {value:,}" for name, value in limits if value is not None),
-        "device": f"{plan.device}, {_count(plan.threads, 'thread')}, {config.precision}",
+        "device": f"{plan.device}, {_count(plan.threads, 'thread')}, {config.precision}"
+        f"{', mixers computed again in backward' if config.recompute else ''}",
         "run folder": str(config.out),
     })  # fmt: skip
 

@@ -6,7 +6,16 @@ symbols, the layout and the derivation of both passes.
 
 from genomamba_kernels._threads import get_num_threads, set_num_threads
 from genomamba_kernels.conv.op import causal_conv1d
-from genomamba_kernels.mixer.arguments import MixerState
+from genomamba_kernels.mixer.arguments import MixerState, MixerWeights
+from genomamba_kernels.mixer.op import fused_mixer
 from genomamba_kernels.scan.op import selective_scan
 
-__all__ = ["MixerState", "causal_conv1d", "get_num_threads", "selective_scan", "set_num_threads"]
+__all__ = [
+    "MixerState",
+    "MixerWeights",
+    "causal_conv1d",
+    "fused_mixer",
+    "get_num_threads",
+    "selective_scan",
+    "set_num_threads",
+]

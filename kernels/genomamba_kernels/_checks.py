@@ -33,8 +33,7 @@ def check_scan(
     sizes = {"b": u.shape[0], "l": u.shape[1], "d": u.shape[2], "n": A.shape[1]}
     _check_sizes(where, "u", sizes, "bld")
     _check_shape(where, "A", A, "dn", sizes, "u")
-    if not 1 <= sizes["n"] <= LARGEST_STATE:
-        raise ValueError(f"{where}: A has d_state {sizes['n']}, expected 1 to {LARGEST_STATE}")
+    _check_state_size(where, sizes["n"])
     _check_shape(where, "delta", delta, "bld", sizes, "u")
     _check_shape(where, "B", B, "bln", sizes, "u")
     _check_shape(where, "C", C, "bln", sizes, "u")
@@ -66,6 +65,43 @@ def check_conv(
     sequences = _check_packing(where, "x", sizes, cu_seqlens)
     _check_shape(where, "initial_state", initial_state, (sequences, "k-1", "d"), sizes, "x and weight")
     _check_kind(where, "x", x, {"weight": weight, "bias": bias, "initial_state": initial_state})
+
+
+def check_mixer(x: Tensor, others: dict[str, Tensor | None], cu_seqlens: Tensor | None, segment: int | None) -> None:
+    """Raise ValueError where the arguments of `fused_mixer` disagree; `others` are weights and states by name."""
+    where = "fused_mixer"
+    sizes: dict[str, int] = {}
+    for name, axes in {"x": "blm", "A": "dn", "conv_weight": "dk", "dt_proj": "dr"}.items():
+        tensor = x if name == "x" else others[name]
+        if tensor is None or tensor.dim() != len(axes):
+            shape = None if tensor is None else _shape(tensor)
+            raise ValueError(f"{where}: {name} has shape {shape}, expected ({' '.join(axes)})")
+        sizes = dict(zip(axes, tensor.shape, strict=True)) | sizes
+        _check_sizes(where, name, sizes, axes)
+    _check_state_size(where, sizes["n"])
+    sizes |= {"2d": 2 * sizes["d"], "k-1": sizes["k"] - 1, "r+2n": sizes["r"] + 2 * sizes["n"]}
+    for name, axes_and_source in _MIXER.items():
+        _check_shape(where, name, others[name], axes_and_source[0], sizes, axes_and_source[1])
+    sequences = _check_packing(where, "x", sizes, cu_seqlens)
+    for name, axes_of_state in {"conv": ("k-1", "d"), "scan": ("d", "n")}.items():
+        state = f"initial_state.{name}"
+        _check_shape(where, state, others[state], (sequences, *axes_of_state), sizes, "x and the weights")
+    _check_kind(where, "x", x, others)
+    if segment is not None and segment < 1:
+        raise ValueError(f"{where}: segment is {segment}, expected 1 or more positions")
+
+
+_MIXER: dict[str, tuple[str | tuple[str, ...], str]] = {
+    "in_proj": (("2d", "m"), "A and x"),
+    "conv_weight": ("dk", "A"),
+    "x_proj": (("r+2n", "d"), "dt_proj and A"),
+    "dt_proj": ("dr", "A"),
+    "out_proj": ("md", "x and A"),
+    "conv_bias": ("d", "A"),
+    "dt_bias": ("d", "A"),
+    "D": ("d", "A"),
+}
+"""Axes of the mixer's weights, and the arguments whose sizes they must have."""
 
 
 def check_activation(activation: str | None) -> None:
@@ -121,6 +157,11 @@ def _check_packing(where: str, first: str, sizes: dict[str, int], cu_seqlens: Te
         raise ValueError(f"{where}: {first} has a batch of {sizes['b']}, expected 1 with cu_seqlens")
     sizes["s"] = cu_seqlens.shape[0] - 1
     return "s"
+
+
+def _check_state_size(where: str, d_state: int) -> None:
+    if not 1 <= d_state <= LARGEST_STATE:
+        raise ValueError(f"{where}: A has d_state {d_state}, expected 1 to {LARGEST_STATE}")
 
 
 def _check_sizes(where: str, name: str, sizes: dict[str, int], axes: str) -> None:

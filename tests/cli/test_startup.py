@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-HEAVY = {"torch", "pandas", "matplotlib", "numba", "pyfaidx", "Bio", "jinja2", "safetensors"}
+HEAVY = {"torch", "pandas", "matplotlib", "numba", "pyfaidx", "Bio", "jinja2", "safetensors", "huggingface_hub"}
 PROBE = """
 import json, sys
 from genomamba.cli.main import main
@@ -23,6 +23,7 @@ sys.stderr.write(json.dumps({"code": code, "modules": sorted(sys.modules)}))
         ["pretrain", "-h"],
         ["index", "-h"],
         ["report", "-h"],
+        ["convert", "-h"],
         ["pretrain", "--print-config"],
     ],
     ids=" ".join,

@@ -10,6 +10,7 @@ KINDS = {
     "causal": {},
     "bidirectional": {"direction": "bidirectional"},
     "untied": {"direction": "bidirectional", "tie_directions": False},
+    "multiplied": {"direction": "bidirectional", "merge": "multiply"},
     "equivariant": {"direction": "bidirectional", "equivariant": True},
 }
 LENGTHS = [1, 70, 2, 33, 64]

@@ -14,6 +14,7 @@ KINDS = {
     "causal": {},
     "bidirectional": {"direction": "bidirectional"},
     "untied": {"direction": "bidirectional", "tie_directions": False},
+    "multiplied": {"direction": "bidirectional", "merge": "multiply"},
     "equivariant": {"direction": "bidirectional", "equivariant": True},
     "equivariant causal": {"equivariant": True},
 }

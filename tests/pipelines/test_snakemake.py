@@ -66,13 +66,32 @@ def test_an_entry_may_leave_out_all_but_its_name(tmp_path):
     assert "genomamba pretrain --fasta a.fa --alphabet dna --cache-dir" in shell_lines(shown)[1]
 
 
+def test_models_are_converted_from_folders_and_from_the_hub(tmp_path):
+    (tmp_path / "my weights").mkdir()
+    models = [
+        {"name": "mine", "model": "my weights", "options": "--to huggingface"},
+        {"name": "theirs", "model": "someone/model"},
+    ]
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"genomes": [], "models": models}))
+    shown = snakemake(tmp_path, "--dry-run", "--printshellcmds", "--cores", "2", "--configfile", "mine.yaml")
+    assert sorted(shell_lines(shown)) == [
+        "genomamba convert 'my weights' results/mine/converted --to huggingface > logs/convert/mine.log 2>&1",
+        "genomamba convert someone/model results/theirs/converted > logs/convert/theirs.log 2>&1",
+    ]
+
+
 @pytest.mark.parametrize(
-    ("entry", "message"),
-    [({"nme": "mine"}, "'nme' is no key of a genome"), ({"fasta": "a.fa"}, "an entry has no name")],
-    ids=["unknown", "nameless"],
+    ("section", "entry", "message"),
+    [
+        ("genomes", {"nme": "mine"}, "'nme' is no key of a genome"),
+        ("genomes", {"fasta": "a.fa"}, "an entry has no name"),
+        ("models", {"name": "mine", "fasta": "a.fa"}, "'fasta' is no key of a model"),
+        ("models", {"name": "mine"}, "an entry has no model; it says what to convert"),
+    ],
+    ids=["unknown", "nameless", "unknown-of-model", "no-model"],
 )
-def test_a_wrong_entry_is_named_in_one_line(tmp_path, entry, message):
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"genomes": [entry]}))
+def test_a_wrong_entry_is_named_in_one_line(tmp_path, section, entry, message):
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({section: [entry]}))
     done = run(
         *("snakemake", "--snakefile", PIPELINES / "Snakefile", "--dry-run", "--configfile", "mine.yaml"),
         folder=tmp_path,

@@ -69,7 +69,7 @@ class MixerArguments(NamedTuple):
         return find_sequences("fused_mixer", self.x.shape, self.cu_seqlens)
 
     @property
-    def count(self) -> int:
+    def num_sequences(self) -> int:
         """Number of sequences."""
         return count_sequences(self.x.shape, self.cu_seqlens)
 
@@ -91,7 +91,7 @@ class MixerArguments(NamedTuple):
         dtype = state_dtype(self.x.dtype)
         return MixerState(
             *(
-                self.x.new_zeros(self.count, *shape, dtype=dtype) if state is None else state.clone()
+                self.x.new_zeros(self.num_sequences, *shape, dtype=dtype) if state is None else state.clone()
                 for state, shape in given
             )
         )
