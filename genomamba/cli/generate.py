@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from genomamba.cli.parsing import Parser
+from genomamba.cli.parsing import MODEL_HELP, Parser
 from genomamba.cli.process import prepare_process
 from genomamba.errors import ConfigError, RunError
 from genomamba.settings import settings_of
@@ -34,9 +34,16 @@ class GenerateConfig:
     """Everything that `genomamba generate` can be told, beside the model."""
 
     SECTIONS: ClassVar[Mapping[str, str]] = {
-        "prompt_fasta": "Sequences", "temperature": "Drawing", "out": "Output", "batch_size": "Machine",
+        "revision": "Model", "prompt_fasta": "Sequences", "temperature": "Drawing", "out": "Output",
+        "batch_size": "Machine",
     }  # fmt: skip
     """First setting of each section, and the section's heading in the help."""
+
+    # Model
+    revision: str | None = None
+    """Branch, tag or commit, where MODEL is a name on the hub."""
+    alphabet: str | None = None
+    """What the model's token ids stand for, where no file beside its weights says so."""
 
     # Sequences
     prompt_fasta: str | None = None
@@ -89,7 +96,7 @@ def parser() -> Parser:
         "MODEL [--prompt-fasta FASTA] [--length N] [-n N] [--temperature X] [--out FASTA] [options]",
         description="Draw sequences from a causal model, base by base, and write them as FASTA.",
     )
-    made.add_argument("model", metavar="MODEL", help="run folder or checkpoint folder of a causal model")
+    made.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     made.add_argument("-n", dest="samples", metavar="N", default=argparse.SUPPRESS, help="as --samples")
     made.add_settings(SETTINGS.values())
     return made
@@ -113,7 +120,7 @@ def run(argv: Sequence[str]) -> int:
     _check_free(config)
     device = choose_device(config.device)
     set_threads(config.threads)
-    model = load_model(Path(namespace.model)).to(device)
+    model = load_model(namespace.model, revision=config.revision, alphabet=config.alphabet, device=device)
     alphabet = get_alphabet(model.config.alphabet)
     names, prompts = _prompts(config, alphabet)
     total = len(names) * max(config.samples, 0) * max(config.length, 0)

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Sequence
 from typing import Final
 
-from genomamba.cli.parsing import Parser
+from genomamba.cli.parsing import MODEL_HELP, Parser
 from genomamba.cli.process import prepare_process
 from genomamba.score.config import LikelihoodConfig
 from genomamba.settings import settings_of
@@ -31,7 +31,7 @@ def parser() -> Parser:
         description="Write the log-likelihood of every base, or of every sequence, by a causal model, in bits.",
         epilog=_EPILOG,
     )
-    made.add_argument("model", metavar="MODEL", help="run folder or checkpoint folder of a causal model")
+    made.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     made.add_settings(SETTINGS.values())
     return made
 

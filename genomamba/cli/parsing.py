@@ -11,7 +11,9 @@ from genomamba.config import PretrainConfig
 from genomamba.errors import ConfigError
 from genomamba.settings import PREFIX, Setting, did_you_mean, load_yaml, read_environment, settings_of
 
-__all__ = ["Parser"]
+__all__ = ["MODEL_HELP", "Parser"]
+
+MODEL_HELP: Final = "a causal model: run folder, checkpoint folder, or OWNER/NAME on the Hugging Face hub"
 
 # Read by the tests and the benchmarks, so a user of both may have them set.
 _OTHER_VARIABLES: Final = ("GENOMAMBA_DATA",)

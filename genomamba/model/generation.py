@@ -1,12 +1,13 @@
-"""Sequences that a causal model draws, token by token: memory and time of a token do not depend on how many came before.
+"""Sequences that a causal model draws, token by token; what a token costs does not depend on how many came before it.
 
-Numbers are in float64 whatever the weights are. A draw compares a random number with a sum of probabilities, so float32,
+Numbers are in float64 whatever the weights are. A draw compares a random number with a sum of probabilities: float32,
 whose last digits depend on the size of the batch, would sooner or later draw another base in another batch.
 """
 
 from __future__ import annotations
 
 import copy
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -144,8 +145,8 @@ def generate(
             raise ConfigError(f"--{name} is {value}; it must be 1 or more")
     if config.direction != "causal" or config.equivariant:
         raise ConfigError(
-            "a masked model fills gaps between bases it is given and has no order in which to write new ones; generating"
-            " needs a causal one, as pretrain --objective next_token makes it"
+            "a masked model fills gaps between bases it is given and has no order in which to write new ones;"
+            " generating needs a causal one, as pretrain --objective next_token makes it"
         )
     if sampling.top_k is not None and sampling.top_k > alphabet.targets.size:
         raise ConfigError(f"--top-k is {sampling.top_k}; there are {alphabet.targets.size} tokens to draw from")
@@ -176,10 +177,9 @@ def _generate(
 def _starts(model: LanguageModel, prompts: Iterable[Iterable[Tensor]], samples: int) -> Iterator[_Start]:
     alphabet = get_alphabet(model.config.alphabet)
     for number, pieces in enumerate(prompts):
-        state, hidden = None, torch.empty(0)
-        for hidden, state in read(model, _behind_bos(pieces, alphabet)):
-            pass
-        assert state is not None
+        # What comes before the last piece is of no use once its state is passed on.
+        (last,) = deque(read(model, _behind_bos(pieces, alphabet)), maxlen=1)
+        hidden, state = last
         logits = model.logits_of(hidden[:, -1])
         for sample in range(samples):
             yield _Start(number, sample, state, logits)

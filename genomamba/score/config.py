@@ -17,8 +17,16 @@ Strands = Literal["+", "-", "both"]
 class LikelihoodConfig:
     """Everything that `genomamba likelihood` can be told, beside the model."""
 
-    SECTIONS: ClassVar[Mapping[str, str]] = {"fasta": "Data", "strand": "Scoring", "out": "Output", "device": "Machine"}
+    SECTIONS: ClassVar[Mapping[str, str]] = {
+        "revision": "Model", "fasta": "Data", "strand": "Scoring", "out": "Output", "device": "Machine",
+    }  # fmt: skip
     """First setting of each section, and the section's heading in the help."""
+
+    # Model
+    revision: str | None = None
+    """Branch, tag or commit, where MODEL is a name on the hub."""
+    alphabet: str | None = None
+    """What the model's token ids stand for, where no file beside its weights says so."""
 
     # Data
     fasta: tuple[str, ...] = field(default=(), metadata={"splits": False})

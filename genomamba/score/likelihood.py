@@ -35,7 +35,7 @@ class Scores:
     start : int
         Position of the first base on its contig, 0-based.
     bits : (bases,), float32
-        log2 of each base's probability given all that was read before it, 0 or below; NaN for a base that is not scored.
+        log2 of the probability of each base given all that was read before it; NaN for a base that is not scored.
     """
 
     reading: Reading
@@ -47,8 +47,8 @@ def check_causal(model: LanguageModel, name: str) -> None:
     """Raise `ConfigError` for a model that sees both sides of a base."""
     if model.config.direction != "causal" or model.config.equivariant:
         raise ConfigError(
-            f"{name}: a masked model, which predicts a base from both its sides: such predictions do not multiply to the"
-            " probability of a sequence; likelihood needs a causal one, as pretrain --objective next_token makes it"
+            f"{name}: a masked model, which predicts a base from both its sides: such predictions do not multiply to"
+            " the probability of a sequence; likelihood needs a causal one, as pretrain --objective next_token makes it"
         )
 
 

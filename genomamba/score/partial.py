@@ -90,7 +90,7 @@ class Partial:
 
     def write(self, at: int, values: Float32Array) -> None:
         """Put values, (bases,) float32, at place `at`."""
-        data = memoryview(np.ascontiguousarray(values)).cast("B")
+        data = memoryview(values.tobytes())
         offset = 4 * at
         with self._told():
             while data:

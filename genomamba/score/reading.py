@@ -109,7 +109,7 @@ def windows(reading: Reading, context: int | None = None) -> Iterator[Window]:
 
 
 def packs(pieces: Iterable[Piece], size: int) -> Iterator[list[Piece]]:
-    """Group pieces that follow each other so that the lengths of a group add up to `size` at most; a longer one is alone."""
+    """Group pieces that follow each other; lengths in a group add up to `size` at most, and a longer piece is alone."""
     pack: list[Piece] = []
     taken = 0
     for piece in pieces:

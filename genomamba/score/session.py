@@ -46,7 +46,7 @@ def likelihood(name: str, config: LikelihoodConfig, *, emit: Callable[[str], Non
     Parameters
     ----------
     name : str
-        The model: a run folder or a checkpoint folder.
+        The model: a run folder, a checkpoint folder, or a name on the hub.
     config : LikelihoodConfig
         As the user gave it.
     emit : callable
@@ -63,7 +63,7 @@ def likelihood(name: str, config: LikelihoodConfig, *, emit: Callable[[str], Non
     device = choose_device(config.device)
     set_threads(config.threads)
     keep_freed_memory()
-    model = load_model(Path(name)).to(device).eval()
+    model = load_model(name, revision=config.revision, alphabet=config.alphabet, device=device).eval()
     check_causal(model, name)
     genome = _open_genome(config, get_alphabet(model.config.alphabet))
     intervals = _intervals(genome, config.region)
@@ -115,17 +115,13 @@ class _Scoring:
     def _kept(self, parts: Sequence[Sequence[Interval]]) -> str:
         return f"{sum(len(parts[part]) for part in self.partial.done):,} of {len(self.intervals):,} sequences are done"
 
-    def _score(
-        self, part: Sequence[Interval], start: int, strands: Sequence[Strand], progress: Progress
-    ) -> list[Sums]:
+    def _score(self, part: Sequence[Interval], start: int, strands: Sequence[Strand], progress: Progress) -> list[Sums]:
         """Put the values of a part at place `start` on, and return the sums of its stretches."""
         places = dict(zip(part, itertools.accumulate(map(len, part), initial=start), strict=False))
         scored, bits = dict.fromkeys(part, 0), dict.fromkeys(part, 0.0)
         for passed, strand in enumerate(strands):
             readings = (Reading(self.genome, interval, strand, self.config.lead) for interval in part)
-            for scores in log_likelihoods(
-                self.model, readings, context=self.config.context, chunk=self.config.chunk
-            ):
+            for scores in log_likelihoods(self.model, readings, context=self.config.context, chunk=self.config.chunk):
                 interval, values = scores.reading.interval, scores.bits
                 scored[interval] += int(np.count_nonzero(~np.isnan(values)))
                 bits[interval] += float(np.nansum(values, dtype=np.float64))
@@ -142,7 +138,9 @@ def _check_output(out: Path, config: LikelihoodConfig) -> str:
     """Return the format of the output, or refuse it while nothing is computed yet."""
     suffix = format_of(out, (*TRACKS,))
     if config.per_record and suffix not in RECORDS:
-        raise ConfigError(f"--out is {out}; --per-record writes a table, so its name must end with {', '.join(RECORDS)}")
+        raise ConfigError(
+            f"--out is {out}; --per-record writes a table, so its name must end with {', '.join(RECORDS)}"
+        )
     if out.exists() and not config.force:
         raise RunError(f"{out}: exists; give --force to replace it, or another --out")
     if not out.parent.is_dir():
@@ -154,9 +152,7 @@ def _open_genome(config: LikelihoodConfig, alphabet: Alphabet) -> Genome:
     if config.strand != "+" and not alphabet.has_complement:
         raise ConfigError(f"--strand is {config.strand}; the {alphabet.name} alphabet has one strand alone, +")
     paths: list[str | Path] = list(config.fasta) or [files["fasta"] for files in example_paths().values()]
-    return Genome.open(
-        paths, alphabet, cache_dir=config.cache_dir, contigs=config.contigs, chrom_map=config.chrom_map
-    )
+    return Genome.open(paths, alphabet, cache_dir=config.cache_dir, contigs=config.contigs, chrom_map=config.chrom_map)
 
 
 def _intervals(genome: Genome, region: str | None) -> list[Interval]:

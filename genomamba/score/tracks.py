@@ -5,8 +5,7 @@ Positions are 0-based. The texts have four decimals, bigWig and Parquet the floa
 
 from __future__ import annotations
 
-import errno
-import importlib
+import importlib.util
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genomamba.errors import ConfigError, DataError, RunError
+from genomamba.score.bigwig import LONGEST, BigWigWriter
 
 __all__ = ["TRACKS", "WriteTrack", "check_format", "format_of", "open_parquet", "open_text", "open_track"]
 
@@ -26,8 +26,6 @@ WriteTrack = Callable[[str, int, UInt8Array, Float32Array], None]
 """Takes a contig, the 0-based position of its first base, letters (bases,) as text, and their values, NaN for none."""
 
 TRACKS: Final = (".bedgraph", ".bedgraph.gz", ".bw", ".parquet", ".tsv", ".tsv.gz")
-_MODULES: Final = {".bw": "pyBigWig", ".parquet": "pyarrow.parquet"}
-_LARGEST_BIGWIG: Final = 2**32 - 1
 # A byte that is not a printable one is shown by its number.
 _LETTERS: Final = [chr(byte) if 0x21 <= byte <= 0x7E else f"\\x{byte:02x}" for byte in range(256)]
 
@@ -50,12 +48,16 @@ def check_format(out: Path, suffix: str, lengths: Mapping[str, int]) -> None:
     DataError
         Where a contig is longer than the format has positions for.
     """
-    if suffix in _MODULES:
-        _need(out, suffix)
-    if suffix == ".bw":
-        for contig, length in lengths.items():
-            if length > _LARGEST_BIGWIG:
-                raise DataError(f"{contig} has {length:,} bases, and bigWig has room for {_LARGEST_BIGWIG:,}")
+    if suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise RunError(
+            f"{out}: Parquet is written by pyarrow, which is not installed; pip install 'genomamba[tracks]',"
+            " or give another ending, such as .tsv.gz"
+        )
+    for contig, length in lengths.items() if suffix == ".bw" else ():
+        if length > LONGEST:
+            raise DataError(
+                f"{out}: {contig} has {length:,} bases, and bigWig has room for {LONGEST:,}; write .bedgraph"
+            )
 
 
 @contextmanager
@@ -142,30 +144,16 @@ def _tsv(path: Path, suffix: str) -> Iterator[WriteTrack]:
 
 @contextmanager
 def _bigwig(path: Path, lengths: Mapping[str, int]) -> Iterator[WriteTrack]:
-    import pyBigWig
-
-    file = pyBigWig.open(str(path), "w")
-    try:
-        file.addHeader(list(lengths.items()))
+    with BigWigWriter(path, lengths) as file:
 
         def write(contig: str, start: int, letters: UInt8Array, values: Float32Array) -> None:
             places, known = _known(start, values)
-            # A run of neighbours is one entry with one start.
             breaks = np.flatnonzero(np.diff(places) > 1) + 1
             for run, numbers in zip(np.split(places, breaks), np.split(known, breaks), strict=True):
                 if run.size:
-                    _add(file, contig, int(run[0]), numbers)
+                    file.add(contig, int(run[0]), numbers)
 
         yield write
-    finally:
-        file.close()
-
-
-def _add(file: Any, contig: str, start: int, values: Float32Array) -> None:
-    try:
-        file.addEntries(contig, start, values=values, span=1, step=1)
-    except RuntimeError as error:
-        raise OSError(errno.EIO, f"pyBigWig: {error}") from error
 
 
 @contextmanager
@@ -188,15 +176,3 @@ def _known(start: int, values: Float32Array) -> tuple[npt.NDArray[np.int64], Flo
     """Return the positions that have a value, and the values."""
     known = np.flatnonzero(~np.isnan(values))
     return known + start, values[known]
-
-
-def _need(out: Path, suffix: str) -> None:
-    module = _MODULES[suffix]
-    try:
-        importlib.import_module(module)
-    except ModuleNotFoundError:
-        package = module.partition(".")[0]
-        raise RunError(
-            f"{out}: {suffix} is written by {package}, which is not installed; pip install 'genomamba[tracks]',"
-            " or write .bedgraph.gz"
-        ) from None

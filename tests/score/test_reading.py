@@ -21,7 +21,14 @@ def text(reading, start, end):
 
 @pytest.mark.parametrize(
     ("strand", "lead", "expected"),
-    [("+", 0, "TTGC"), ("+", 2, "CGTTGC"), ("+", 9, "ACGTTGC"), ("-", 0, "GCAA"), ("-", 1, "TGCAA"), ("-", 9, "GNTGCAA")],
+    [
+        ("+", 0, "TTGC"),
+        ("+", 2, "CGTTGC"),
+        ("+", 9, "ACGTTGC"),
+        ("-", 0, "GCAA"),
+        ("-", 1, "TGCAA"),
+        ("-", 9, "GNTGCAA"),
+    ],
 )
 def test_bases_come_in_the_order_of_reading_with_those_before_as_far_as_there_are(genome, strand, lead, expected):
     reading = Reading(genome, Interval("one", 3, 7), strand, lead)
