@@ -23,6 +23,8 @@ __all__ = ["COMMANDS", "main"]
 
 COMMANDS: Final = {
     "pretrain": "train a model on a genome, and leave a run folder",
+    "likelihood": "log-likelihood of every base of a genome, or of every sequence",
+    "generate": "write sequences that a model draws",
     "index": "read FASTA files into the cache that training reads",
     "report": "write the HTML report of a run folder",
     "convert": "write published weights in our layout, or ours for Hugging Face",
@@ -86,7 +88,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _help() -> str:
-    commands = "\n".join(f"  {name:<10} {does}" for name, does in COMMANDS.items())
+    commands = "\n".join(f"  {name:<11} {does}" for name, does in COMMANDS.items())
     return (
         "usage: genomamba COMMAND [options]\n\n"
         "Byte- and nucleotide-level Mamba for long DNA sequences.\n\n"

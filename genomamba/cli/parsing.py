@@ -11,7 +11,9 @@ from genomamba.config import PretrainConfig
 from genomamba.errors import ConfigError
 from genomamba.settings import PREFIX, Setting, did_you_mean, load_yaml, read_environment, settings_of
 
-__all__ = ["Parser"]
+__all__ = ["MODEL_HELP", "Parser"]
+
+MODEL_HELP: Final = "a causal model: run folder, checkpoint folder, or OWNER/NAME on the Hugging Face hub"
 
 # Read by the tests and the benchmarks, so a user of both may have them set.
 _OTHER_VARIABLES: Final = ("GENOMAMBA_DATA",)
@@ -69,8 +71,12 @@ class Parser(argparse.ArgumentParser):
         values |= read_environment(settings.values(), os.environ)
         if path := getattr(namespace, "config", None):
             values |= load_yaml(PretrainConfig, path)
-        flags = {name: text for name, text in vars(namespace).items() if name in settings}
-        return values | {name: settings[name].read(text, settings[name].flag) for name, text in flags.items()}
+        return values | self.flags(settings, namespace)
+
+    def flags(self, settings: Mapping[str, Setting], namespace: argparse.Namespace) -> dict[str, Any]:
+        """Return what the flags alone give, for settings that other commands give another meaning."""
+        given = {name: text for name, text in vars(namespace).items() if name in settings}
+        return {name: settings[name].read(text, settings[name].flag) for name, text in given.items()}
 
     def error(self, message: str) -> NoReturn:
         """Raise `ConfigError` in place of printing the usage and leaving."""

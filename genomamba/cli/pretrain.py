@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import os
 import shlex
 import signal
 import sys
@@ -12,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from genomamba.cli.parsing import Parser
+from genomamba.cli.process import prepare_process
 from genomamba.config import PretrainConfig
 from genomamba.errors import RunError
 from genomamba.settings import settings_of, to_yaml
@@ -50,12 +50,7 @@ def run(argv: Sequence[str]) -> int:
         return 0
     # A cluster may ask for a checkpoint before there is anything to keep.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    # Read when torch loads its OpenMP: threads that wait must soon sleep, or they take the cores that the kernels' own
-    # threads, and other people's processes, are to run on (a fifth of the speed where the machine is shared).
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-    # Large tensors in huge pages: a third less time in a forward pass, which otherwise waits for page faults.
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    prepare_process()
     from genomamba.train.loop import pretrain
 
     show = functools.partial(print, flush=True)

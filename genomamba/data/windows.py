@@ -21,7 +21,7 @@ from genomamba.data.bed import merge, read_bed
 from genomamba.data.genome import Genome
 from genomamba.errors import ConfigError
 
-__all__ = ["Split", "Tile", "make_split", "tile"]
+__all__ = ["Split", "Tile", "make_split", "tile", "tiles"]
 
 _BLOCKS: Final = 100
 _SMALLEST_BLOCK: Final = 256
@@ -125,10 +125,11 @@ def tile(intervals: Iterable[Interval], context: int, stride: int | None = None)
     stride = context if stride is None else stride
     if not 1 <= stride <= context:
         raise ValueError(f"stride {stride} is not within 1 and the context, {context}")
-    return [t for interval in intervals for t in _tiles(interval, context, stride)]
+    return [t for interval in intervals for t in tiles(interval, context, stride)]
 
 
-def _tiles(interval: Interval, context: int, stride: int) -> Iterator[Tile]:
+def tiles(interval: Interval, context: int, stride: int) -> Iterator[Tile]:
+    """Give the windows that `tile` cuts one stretch into, one at a time."""
     start, scored = interval.start, interval.start
     while scored < interval.end:
         end = min(start + context, interval.end)

@@ -7,6 +7,7 @@ lie in memory or on disk.
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import tempfile
@@ -19,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genomamba.alphabet import get_alphabet
+from genomamba.alphabet import Alphabet, get_alphabet
 from genomamba.errors import ConfigError, RunError
 from genomamba.model.block import Block
 from genomamba.model.language_model import LanguageModel
@@ -28,14 +29,14 @@ from genomamba.model.state import MambaState
 from genomamba.model.strand import merge_strands, stack_strands
 from genomamba_kernels import MixerState
 
-__all__ = ["Output", "stream"]
+__all__ = ["Output", "read", "stream", "token_log_likelihood"]
 
 Output = Literal["logits", "hidden", "log_likelihood"]
 
 
 def stream(
     model: LanguageModel,
-    tokens: Tensor,
+    tokens: Tensor | Iterable[Tensor],
     *,
     output: Output = "logits",
     chunk: int = 16_384,
@@ -50,15 +51,16 @@ def stream(
     ----------
     model : LanguageModel
         In evaluation mode.
-    tokens : (batch, length), int64 or uint8
-        Ids of the model's alphabet, on any device; pieces are moved to the model's.
+    tokens : (batch, length), int64 or uint8, or an iterable of such pieces
+        Ids of the model's alphabet, on any device; what is read is moved to the model's. Pieces follow each other left
+        to right; a causal model asks for one when the one before it is done, any other for all of them first.
     output : {"logits", "hidden", "log_likelihood"}
         Logits (batch, piece, vocab_size) as of `LanguageModel.forward`; the normalised residual stream (batch, piece,
         d_model), for an equivariant model (2 * batch, piece, d_model) with the strands stacked and each in its own
         order; or the log-likelihood of each token given those before it (batch, piece), in nats, causal models only,
         NaN where the token is none that a model predicts (N).
     chunk : int
-        Positions of a piece. No number depends on it beyond rounding.
+        Most positions of a result. No number depends on it beyond rounding.
     spill : Path, optional
         Folder for the residual streams of a bidirectional model; removed at the end.
 
@@ -77,50 +79,99 @@ def stream(
             raise ConfigError(
                 "log_likelihood needs a causal model; this one sees both sides of a base, itself included"
             )
-        return _log_likelihoods(model, tokens, chunk)
+        return _log_likelihoods(model, _cut(tokens, chunk))
     head: Callable[[Tensor], Tensor] = model.logits_of if output == "logits" else lambda hidden: hidden
     if causal:
-        pieces = (tokens[:, piece] for piece in _pieces(tokens.shape[1], chunk))
-        return (head(hidden) for hidden in _advance(model, pieces, tokens.shape[0]))
-    return _both_sides(model, tokens, output, chunk, spill)
+        return (head(hidden) for hidden, _ in read(model, _cut(tokens, chunk)))
+    whole = tokens if isinstance(tokens, Tensor) else torch.cat(list(tokens), dim=1)
+    return _both_sides(model, whole, output, chunk, spill)
+
+
+@torch.no_grad()
+def read(
+    model: LanguageModel, pieces: Iterable[Tensor], state: MambaState | None = None
+) -> Iterator[tuple[Tensor, MambaState]]:
+    """Read a sequence that comes in pieces, causal models only.
+
+    Parameters
+    ----------
+    model : LanguageModel
+        In evaluation mode.
+    pieces : iterable of (batch, length), int64 or uint8
+        Ids of the model's alphabet, left to right, on any device.
+    state : MambaState, optional
+        After all that came before. Default: nothing came before.
+
+    Yields
+    ------
+    hidden : (batch, length, d_model), floating
+        Normalised residual stream of a piece, without gradient.
+    state : MambaState
+        After that piece.
+
+    Raises
+    ------
+    ConfigError
+        For a model that reads both directions.
+    """
+    weight = model.embedding.weight
+    wide = torch.promote_types(weight.dtype, torch.float32)
+    for piece in pieces:
+        if state is None:
+            state = MambaState.start(model.config, piece.shape[0], weight.device, wide)
+        hidden, state = model.advance(piece.to(weight.device, torch.int64), state)
+        yield hidden, state
+
+
+def token_log_likelihood(logits: Tensor, tokens: Tensor, alphabet: Alphabet) -> Tensor:
+    """Return the log-likelihood of each token under the logits that predict it.
+
+    Parameters
+    ----------
+    logits : (batch, length, vocab_size), floating
+        Of a causal model, after what comes before each token.
+    tokens : (batch, length), int64
+        On the device of the logits.
+    alphabet : Alphabet
+        Of the tokens.
+
+    Returns
+    -------
+    log_likelihood : (batch, length), float32, or float64 where the logits are
+        In nats, over the whole vocabulary; NaN where the token is none that a model predicts (N).
+    """
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    values = -F.cross_entropy(wide.flatten(0, 1), tokens.flatten(), reduction="none").view_as(tokens)
+    is_target = torch.from_numpy(alphabet.is_target_token).to(tokens.device)
+    return values.masked_fill(~is_target[tokens], torch.nan)
 
 
 def _pieces(length: int, chunk: int) -> list[slice]:
     return [slice(start, min(start + chunk, length)) for start in range(0, length, chunk)]
 
 
-@torch.no_grad()
-def _advance(model: LanguageModel, pieces: Iterable[Tensor], batch: int) -> Iterator[Tensor]:
-    """Give the hidden states of a sequence that comes in pieces of tokens."""
-    weight = model.embedding.weight
-    wide = torch.promote_types(weight.dtype, torch.float32)
-    state = MambaState.start(model.config, batch, weight.device, wide)
-    for piece in pieces:
-        hidden, state = model.advance(piece.to(weight.device, torch.int64), state)
-        yield hidden
+def _cut(tokens: Tensor | Iterable[Tensor], chunk: int) -> Iterator[Tensor]:
+    """Give what comes, in pieces of at most `chunk` positions."""
+    for given in [tokens] if isinstance(tokens, Tensor) else tokens:
+        for piece in _pieces(given.shape[1], chunk):
+            yield given[:, piece]
 
 
 @torch.no_grad()
-def _log_likelihoods(model: LanguageModel, tokens: Tensor, chunk: int) -> Iterator[Tensor]:
+def _log_likelihoods(model: LanguageModel, pieces: Iterable[Tensor]) -> Iterator[Tensor]:
     alphabet = get_alphabet(model.config.alphabet)
-    is_target = torch.from_numpy(alphabet.is_target_token)
-    pieces = _pieces(tokens.shape[1], chunk)
-    # Each token is predicted from those before it: what is read is the sequence moved right by one, behind [BOS].
-    first = tokens.new_full((tokens.shape[0], 1), alphabet.bos)
-    moved = (
-        torch.cat([first, tokens[:, : piece.stop - 1]] if piece.start == 0 else [tokens[:, _before(piece)]], dim=1)
-        for piece in pieces
-    )
-    for hidden, piece in zip(_advance(model, moved, tokens.shape[0]), pieces, strict=True):
-        targets = tokens[:, piece].to(hidden.device, torch.int64)
-        logits = model.logits_of(hidden)
-        wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        values = -F.cross_entropy(wide.flatten(0, 1), targets.flatten(), reduction="none")
-        yield values.view_as(targets).masked_fill(~is_target.to(targets.device)[targets], torch.nan)
+    inputs, targets = itertools.tee(pieces)
+    for (hidden, _), piece in zip(read(model, _moved_right(inputs, alphabet.bos)), targets, strict=True):
+        yield token_log_likelihood(model.logits_of(hidden), piece.to(hidden.device, torch.int64), alphabet)
 
 
-def _before(piece: slice) -> slice:
-    return slice(piece.start - 1, piece.stop - 1)
+def _moved_right(pieces: Iterable[Tensor], bos: int) -> Iterator[Tensor]:
+    """Put [BOS] before a sequence that comes in pieces and drop its last token: what each token is predicted from."""
+    before: Tensor | None = None
+    for piece in pieces:
+        first = torch.full_like(piece[:, :1], bos) if before is None else before
+        yield torch.cat([first, piece[:, :-1]], dim=1)
+        before = piece[:, -1:]
 
 
 @torch.no_grad()

@@ -201,7 +201,7 @@ def _products(checked: bool) -> Any:
     def function(typingctx: Any, a: Any, b0: Any, b1: Any, b2: Any, b3: Any) -> Any:
         if not isinstance(a, Vector) or {b0, b1, b2, b3} != {a}:
             return None
-        kind = types.UniTuple(a, 4)
+        kind = types.UniTuple(a, 4)  # type: ignore[attr-defined]
 
         def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             results = _emit_exp2_products(builder, a.element, args[0], args[1:], checked)

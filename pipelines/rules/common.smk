@@ -2,7 +2,13 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-GENOME = {"fasta": [], "alphabet": "dna", "options": ""}
+GENOME = {
+    "fasta": [],
+    "alphabet": "dna",
+    "options": "",
+    "likelihood": "",
+    "generate": "",
+}
 MODEL = {"options": ""}
 
 

@@ -45,7 +45,7 @@ def test_help_of_a_command(command, capsys):
 
 REFUSALS = {
     "near command": (["pretain"], "unrecognised command pretain; did you mean pretrain?"),
-    "far command": (["xyz"], "unrecognised command xyz; it must be one of pretrain, index, report, convert, doctor"),
+    "far command": (["xyz"], f"unrecognised command xyz; it must be one of {', '.join(front.COMMANDS)}"),
     "option for a command": (["--verson"], "unrecognised option --verson; did you mean --version?"),
     "near option": (["pretrain", "--contxt", "4"], "unrecognised option --contxt; did you mean --context?"),
     "near option with =": (

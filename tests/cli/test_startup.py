@@ -6,7 +6,18 @@ import sys
 
 import pytest
 
-HEAVY = {"torch", "pandas", "matplotlib", "numba", "pyfaidx", "Bio", "jinja2", "safetensors", "huggingface_hub"}
+HEAVY = {
+    "torch",
+    "pandas",
+    "pyarrow",
+    "matplotlib",
+    "numba",
+    "pyfaidx",
+    "Bio",
+    "jinja2",
+    "safetensors",
+    "huggingface_hub",
+}
 PROBE = """
 import json, sys
 from genomamba.cli.main import main
@@ -21,6 +32,8 @@ sys.stderr.write(json.dumps({"code": code, "modules": sorted(sys.modules)}))
         ["-h"],
         ["--version"],
         ["pretrain", "-h"],
+        ["likelihood", "-h"],
+        ["generate", "-h"],
         ["index", "-h"],
         ["report", "-h"],
         ["convert", "-h"],

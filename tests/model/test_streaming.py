@@ -78,6 +78,32 @@ def test_uint8_tokens_are_taken():
         assert torch.equal(actual.nan_to_num(), expected.nan_to_num())
 
 
+@pytest.mark.parametrize("cuts", [[], [1], [20, 21, 63]], ids=str)
+@pytest.mark.parametrize(
+    ("kind", "output"),
+    [("causal", "logits"), ("causal", "hidden"), ("causal", "log_likelihood"), ("equivariant", "logits")],
+)
+def test_tokens_may_come_in_pieces(kind, output, cuts):
+    model, tokens = make_model(kind), make_tokens(70, batch=2)
+    pieces = (piece for piece in tokens.tensor_split(cuts, dim=1))
+    parts = list(stream(model, pieces, output=output, chunk=16))
+    assert max(part.shape[1] for part in parts) <= 16
+    expected = torch.cat(list(stream(model, tokens, output=output)), dim=1)
+    torch.testing.assert_close(torch.cat(parts, dim=1), expected, rtol=1e-10, atol=1e-10, equal_nan=True)
+
+
+def test_a_piece_is_asked_for_when_the_one_before_it_is_done():
+    taken = []
+
+    def pieces():
+        for piece in make_tokens(40).split(10, dim=1):
+            taken.append(piece)
+            yield piece
+
+    for done, _ in enumerate(stream(make_model("causal"), pieces(), output="log_likelihood"), 1):
+        assert len(taken) == done
+
+
 def test_gradients_stay_on_for_the_caller():
     model = make_model("bidirectional")
     for _ in stream(model, make_tokens(20), chunk=5):

@@ -19,7 +19,7 @@ CONDA_NAMES = {
     "matplotlib": "matplotlib-base",
     "snakemake": "snakemake-minimal",
 }
-EXTRAS = ("pipelines", "triton")
+EXTRAS = ("pipelines", "tracks", "triton")
 
 
 def pip_bounds(requirements):

@@ -47,6 +47,25 @@ def test_the_example_plans_one_call_a_rule(tmp_path):
     ]
 
 
+def test_tracks_and_sequences_are_made_where_they_are_asked_for(tmp_path):
+    targets = ["results/yeasts/likelihood.bedgraph.gz", "results/yeasts/generated.fa"]
+    shown = shell_lines(snakemake(tmp_path, "--dry-run", "--printshellcmds", "--cores", "2", *targets))
+    assert sorted(line for line in shown if line.split()[1] in ("likelihood", "generate")) == [
+        "genomamba generate results/yeasts/run --length 1000 -n 4 --threads 2 --out results/yeasts/generated.fa"
+        " > logs/generate/yeasts.log 2>&1",
+        "genomamba likelihood results/yeasts/run --strand both --cache-dir results/yeasts/cache --threads 2"
+        " --out results/yeasts/likelihood.bedgraph.gz > logs/likelihood/yeasts.bedgraph.gz.log 2>&1",
+    ]
+
+
+def test_a_track_reads_the_files_of_its_genome(tmp_path):
+    (tmp_path / "a b.fa").write_text(">1\nACGT\n")
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"genomes": [{"name": "mine", "fasta": "a b.fa"}]}))
+    options = ("--dry-run", "--printshellcmds", "--cores", "2", "--configfile", "mine.yaml")
+    *_, line = shell_lines(snakemake(tmp_path, "results/mine/likelihood.bw", *options))
+    assert line.startswith("genomamba likelihood results/mine/run --fasta 'a b.fa' --cache-dir results/mine/cache ")
+
+
 def test_genomes_of_ones_own_replace_the_example(tmp_path):
     for name in ("a b.fa", "c.fa"):
         (tmp_path / name).write_text(">1\nACGT\n")
@@ -112,9 +131,14 @@ def test_the_example_runs(tmp_path):
         "fasta": [],
         "alphabet": "dna",
         "options": "--num-layers 1 --d-model 16 --context 256 --max-steps 4",
+        "generate": "--length 10",
     }
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump({"genomes": [genome], "threads": 1}))
-    snakemake(tmp_path, "--cores", "2", "--configfile", "tiny.yaml")
+    asked = ("run/report.html", "likelihood.bw", "generated.fa")
+    targets = [f"results/yeasts/{name}" for name in asked]
+    snakemake(tmp_path, *targets, "--cores", "2", "--configfile", "tiny.yaml")
     assert (tmp_path / "results/yeasts/run/report.html").read_text().lstrip().startswith("<!")
+    assert (tmp_path / "results/yeasts/likelihood.bw").stat().st_size > 230_218
+    assert re.fullmatch(r">generated_1 .*\n[ACGT]{10}\n", (tmp_path / "results/yeasts/generated.fa").read_text())
     assert (tmp_path / "results/yeasts/run/model.safetensors").stat().st_size
     assert "Nothing to be done" in snakemake(tmp_path, "--cores", "2", "--configfile", "tiny.yaml")

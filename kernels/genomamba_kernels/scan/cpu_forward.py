@@ -1,6 +1,6 @@
 """Forward of the selective scan for CPUs: walked in turns (see `cpu_plan`)."""
 
-# mypy: disable-error-code="no-untyped-def"
+# mypy: disable-error-code="no-untyped-def, no-untyped-call"
 
 from typing import Any, NamedTuple
 

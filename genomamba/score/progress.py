@@ -1,0 +1,56 @@
+"""How far a long command is: a bar on a terminal, a line now and then in the log of a cluster's job."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Final
+
+from tqdm import tqdm
+
+from genomamba.train.log import BAR_FORMAT, tell
+
+__all__ = ["Progress"]
+
+LINE_EVERY_S: Final = 60.0
+
+
+class Progress:
+    """Share done, time left, and speed since the start.
+
+    Parameters
+    ----------
+    doing : str
+        What is done, such as `scoring`.
+    unit : str
+        What is counted, in the plural, such as `bases`.
+    total, done : int
+        How many there are, and how many were done before.
+    """
+
+    def __init__(self, doing: str, unit: str, total: int, done: int = 0) -> None:
+        self._doing, self._unit, self._total = doing, unit, total
+        self._before, self._done = done, done
+        self._began = self._told = time.monotonic()
+        self._bar = tqdm(
+            total=total, initial=done, desc=doing, bar_format=BAR_FORMAT, disable=None, mininterval=0.5, leave=False
+        )
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()
+
+    def add(self, count: int) -> None:
+        """Note that so many more are done."""
+        self._done += count
+        now = time.monotonic()
+        speed = f"{(self._done - self._before) / max(now - self._began, 1e-9):,.0f} {self._unit}/s"
+        self._bar.set_postfix_str(speed, refresh=False)
+        self._bar.update(count)
+        if now - self._told >= LINE_EVERY_S:
+            self._told = now
+            tell(f"{self._doing}: {self._done / max(self._total, 1):.0%} of {self._total:,} {self._unit}, {speed}")
