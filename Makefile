@@ -6,10 +6,12 @@ PYTHON ?= $(shell $(find_python))
 # On a machine with a GPU: the Python that holds PyTorch and Triton; nothing is installed. OUT names a folder for results.
 GPU_PYTHON ?= python3
 RUN_GPU = BENCHMARK_RESULTS=$(OUT) PYTHONPATH=.:kernels:tests $(GPU_PYTHON)
+# As the lower bound in pyproject.toml; a test compares them.
+OLDEST_TRITON = 3.5.0
 PIP_INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-slow lint types layers wheel-check bench gpu gpu-long gpu-peers clean
+.PHONY: help demo test test-slow lint types layers aot aot-all wheel-check bench gpu gpu-long gpu-peers clean
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -43,6 +45,18 @@ types: .venv/installed-dev ## mypy, strict
 
 layers: .venv/installed-dev ## who may import whom
 	.venv/bin/lint-imports
+
+aot: .venv/installed-dev .venv/triton-oldest ## compile the GPU kernels for seven GPUs, by the oldest and the newest Triton: nothing may spill
+	.venv/bin/python benchmarks/compiled.py --cases 'bfloat16 16'
+	PYTHONPATH=.venv/triton-oldest .venv/bin/python benchmarks/compiled.py --cases 'bfloat16 16'
+
+aot-all: .venv/installed-dev .venv/triton-oldest ## the same for every configuration, and keep the figures; an hour
+	.venv/bin/python benchmarks/compiled.py --record
+	PYTHONPATH=.venv/triton-oldest .venv/bin/python benchmarks/compiled.py --record
+
+.venv/triton-oldest: .venv/installed-dev
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target $@.new triton==$(OLDEST_TRITON)
+	rm -rf $@ && mv $@.new $@
 
 wheel-check: .venv/installed-dev ## build, install away from the checkout, train a few steps there
 	.ci/wheel-check

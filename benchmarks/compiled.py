@@ -30,6 +30,8 @@ from triton.compiler import ASTSource
 
 from genomamba_kernels._checks import state_dtype
 from genomamba_kernels._triton_launch import Launch, Target, recorded
+from genomamba_kernels.conv import triton_launch as conv
+from genomamba_kernels.conv.arguments import ConvArguments
 from genomamba_kernels.scan import triton_launch as scan
 from genomamba_kernels.scan.arguments import ScanArguments
 
@@ -51,6 +53,9 @@ class Case:
     bare: bool = False
     """Leave out all that is optional."""
     reverse: bool = False
+    d_conv: int = 4
+    packed: bool = False
+    """Pack two sequences into the one row. The kernels of the scan see chunks alone, and are the same."""
 
 
 def _cases() -> dict[str, Case]:
@@ -61,6 +66,10 @@ def _cases() -> dict[str, Case]:
     for d_state in (16, 256):
         cases[f"float64 {d_state}"] = Case(torch.float64, d_state)
         cases[f"bfloat16 {d_state}, 500 channels"] = Case(d_state=d_state, d_inner=500)
+    for d_conv in (1, 2, 8, 16):
+        cases[f"bfloat16, d_conv {d_conv}"] = Case(d_conv=d_conv)
+        cases[f"float64, d_conv {d_conv}, packed"] = Case(torch.float64, d_conv=d_conv, packed=True)
+    cases["bfloat16 packed"] = Case(packed=True)
     return cases
 
 
@@ -123,7 +132,28 @@ def scan_forward(case: Case) -> None:
     scan.forward(_scan_arguments(case, length=2**17 + 1), keep=True)
 
 
-LAUNCHERS: tuple[Callable[[Case], None], ...] = (scan_forward,)
+def scan_backward(case: Case) -> None:
+    """Run backward of the scan so that each of its kernels is started."""
+    a = _scan_arguments(case, length=2**14)
+    dfinal_state = a.A.new_empty(a.state_shape)
+    scan.backward(a, torch.empty_like(a.u), dfinal_state, a.A.new_empty(scan.borders_shape(a)))
+
+
+def convolution(case: Case) -> None:
+    """Run forward and backward of the convolution so that each of its kernels is started."""
+    wide = state_dtype(case.dtype)
+    length, width = 2**17 + 1, case.d_inner
+    x = torch.empty(1, length, width, dtype=case.dtype, device="meta")
+    weight, bias = x.new_empty(width, case.d_conv, dtype=wide), x.new_empty(width, dtype=wide)
+    borders = torch.tensor([0, 100, length]) if case.packed else None
+    state = x.new_empty(2 if case.packed else 1, case.d_conv - 1, width, dtype=wide)
+    optional = (None, None) if case.bare else (bias, state)
+    a = ConvArguments(x, weight, *optional, borders, not case.bare, case.reverse)
+    conv.forward(a)
+    conv.backward(a, torch.empty_like(x))
+
+
+LAUNCHERS: tuple[Callable[[Case], None], ...] = (scan_forward, scan_backward, convolution)
 
 
 def _scan_arguments(case: Case, length: int) -> ScanArguments:

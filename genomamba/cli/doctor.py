@@ -87,7 +87,7 @@ def _version(name: str) -> str:
 
 def _processor() -> str:
     import genomamba_kernels
-    from genomamba.train.run_folder import environment_facts
+    from genomamba.environment import environment_facts
 
     facts = environment_facts()
     threads = genomamba_kernels.get_num_threads()

@@ -6,6 +6,7 @@ symbols, the layout and the derivation of both passes.
 
 from genomamba_kernels._threads import get_num_threads, set_num_threads
 from genomamba_kernels.conv.op import causal_conv1d
+from genomamba_kernels.conv.step import causal_conv1d_step
 from genomamba_kernels.mixer.arguments import MixerState, MixerWeights
 from genomamba_kernels.mixer.op import fused_mixer
 from genomamba_kernels.mixer.step import mixer_step
@@ -15,6 +16,7 @@ __all__ = [
     "MixerState",
     "MixerWeights",
     "causal_conv1d",
+    "causal_conv1d_step",
     "fused_mixer",
     "get_num_threads",
     "mixer_step",

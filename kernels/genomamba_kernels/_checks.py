@@ -51,20 +51,33 @@ def check_conv(
 ) -> None:
     """Raise ValueError where the arguments of `causal_conv1d` disagree with each other."""
     where = "causal_conv1d"
-    if x.dim() != 3:
-        raise ValueError(f"{where}: x has shape {_shape(x)}, expected (b l d)")
+    sizes = _check_conv_weights(where, x, "bld", weight, bias)
+    sequences = _check_packing(where, "x", sizes, cu_seqlens)
+    _check_shape(where, "initial_state", initial_state, (sequences, "k-1", "d"), sizes, "x and weight")
+    _check_kind(where, "x", x, {"weight": weight, "bias": bias, "initial_state": initial_state})
+
+
+def check_conv_step(state: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+    """Raise ValueError where the arguments of `causal_conv1d_step` disagree with each other."""
+    where = "causal_conv1d_step"
+    sizes = _check_conv_weights(where, x, "bd", weight, bias)
+    _check_shape(where, "state", state, ("b", "k-1", "d"), sizes, "x and weight")
+    _check_kind(where, "x", x, {"weight": weight, "bias": bias, "state": state})
+
+
+def _check_conv_weights(where: str, x: Tensor, axes: str, weight: Tensor, bias: Tensor | None) -> dict[str, int]:
+    """Check x against weight and bias, and return the sizes by axis."""
+    if x.dim() != len(axes):
+        raise ValueError(f"{where}: x has shape {_shape(x)}, expected ({' '.join(axes)})")
     if weight.dim() != 2:
         raise ValueError(f"{where}: weight has shape {_shape(weight)}, expected (d k)")
-    sizes = {"b": x.shape[0], "l": x.shape[1], "d": x.shape[2], "k": weight.shape[1]}
-    sizes["k-1"] = sizes["k"] - 1
-    _check_sizes(where, "x", sizes, "bld")
+    sizes = dict(zip(axes, x.shape, strict=True)) | {"k": weight.shape[1], "k-1": weight.shape[1] - 1}
+    _check_sizes(where, "x", sizes, axes)
     if sizes["k"] < 1:
         raise ValueError(f"{where}: weight has shape {_shape(weight)}, expected (d k) with k of 1 or more")
     _check_shape(where, "weight", weight, "dk", sizes, "x")
     _check_shape(where, "bias", bias, "d", sizes, "x")
-    sequences = _check_packing(where, "x", sizes, cu_seqlens)
-    _check_shape(where, "initial_state", initial_state, (sequences, "k-1", "d"), sizes, "x and weight")
-    _check_kind(where, "x", x, {"weight": weight, "bias": bias, "initial_state": initial_state})
+    return sizes
 
 
 def check_mixer(x: Tensor, others: dict[str, Tensor | None], cu_seqlens: Tensor | None, segment: int | None) -> None:
@@ -104,10 +117,10 @@ _MIXER: dict[str, tuple[str | tuple[str, ...], str]] = {
 """Axes of the mixer's weights, and the arguments whose sizes they must have."""
 
 
-def check_activation(activation: str | None) -> None:
+def check_activation(activation: str | None, where: str = "causal_conv1d") -> None:
     """Raise ValueError for any activation but None and "silu"."""
     if activation not in (None, "silu"):
-        raise ValueError(f"causal_conv1d: activation is {activation!r}, expected None or 'silu'")
+        raise ValueError(f"{where}: activation is {activation!r}, expected None or 'silu'")
 
 
 def resolve_backend(where: str, backend: str, device: torch.device) -> str:

@@ -74,7 +74,7 @@ def softplus_slope(x):
 def sigmoid(x):
     """Return 1 / (1 + exp(-x))."""
     t = exp_minus_abs(x)
-    return tl.where(x < 0.0, t, tl.where(t == t, 1.0, t)) / (1.0 + t)
+    return tl.where(x < 0.0, t, 1.0) / (1.0 + t)
 
 
 @triton.jit
@@ -92,6 +92,10 @@ def silu_rough(x):
 @triton.jit
 def silu_and_slope(x):
     """Return `silu` and its derivative."""
-    s = sigmoid(x)
+    t = exp_minus_abs(x)
+    r = 1.0 / (1.0 + t)
+    # sigmoid(x), and 1 - sigmoid(x) without the rounding of the difference.
+    s = tl.where(x < 0.0, t * r, r)
+    rest = tl.where(x < 0.0, r, t * r)
     value = x * s
-    return value, s + value * (1.0 - s)
+    return value, s + value * rest

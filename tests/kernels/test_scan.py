@@ -21,7 +21,7 @@ CASES = [
     (2, 5, 16, 256),
 ]
 # The interpreter takes milliseconds a position; chunks have 16 positions there.
-SMALL_CASES = [(1, 1, 1, 1), (2, 17, 3, 5), (1, 35, 2, 8), (1, 7, 33, 16), (1, 18, 2, 64), (1, 3, 2, 128)]
+SMALL_CASES = [(1, 1, 1, 1), (2, 17, 3, 5), (1, 33, 2, 8), (1, 5, 33, 16), (1, 6, 2, 64), (1, 3, 2, 128)]
 MATRIX = [
     pytest.param(kernels, shape, id="{}-b{}-l{}-d{}-n{}".format(kernels, *shape))
     for kernels in ("cpu", "triton")
@@ -96,14 +96,14 @@ def test_kernels_are_as_exact_as_eager(kernels, shape, dtype, reverse, make_scan
 @pytest.mark.parametrize("decay", ["slow", "fast"])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_slow_and_fast_decays_are_as_exact(kernels, decay, dtype, pick, make_scan, run_scan, hold_to_eager):
-    shape = pick(kernels, (2, 150, 20, 6), (1, 35, 2, 6))
-    hold_to_eager(run_scan, lambda seed: make_scan(*shape, dtype, decay, seed), kernels)
+    shape = pick(kernels, (2, 150, 20, 6), (1, 20, 2, 6))
+    hold_to_eager(run_scan, lambda seed: make_scan(*shape, dtype, decay, seed), kernels, copies=16)
 
 
 @DIRECTIONS
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 def test_packed_sequences_are_as_exact(kernels, dtype, reverse, pick, make_scan, run_scan, hold_to_eager, cu_seqlens):
-    lengths = pick(kernels, [1, 64, 3, 65, 20], [1, 16, 2, 17])
+    lengths = pick(kernels, [1, 64, 3, 65, 20], [1, 17, 2])
     sizes = pick(kernels, (18, 5), (3, 5))
 
     def make(seed):
@@ -148,15 +148,22 @@ def test_bfloat16_is_rounded_once(kernels, pick, make_scan, run_scan):
     inputs = make_scan(*pick(kernels, (2, 130, 33, 8), (1, 18, 3, 4)), torch.bfloat16)
     rounded = run_scan(inputs, backend=kernels)
     exact = run_scan({name: tensor.float() for name, tensor in inputs.items()}, backend=kernels)
+    # Half a unit in the last place, or a whole one in the interpreter, which cuts bits off; and some of float32.
+    half = pick(kernels, 2**-8, 2**-7) + 2**-14
     for name, tensor in exact.items():
-        # Half a unit in the last place, and a sixteenth of that for a gate that is only as exact as it needs to be.
-        tolerance = {"rtol": 17 / 16 * 2**-8} if rounded[name].dtype == torch.bfloat16 else {"rtol": 1e-4}
-        torch.testing.assert_close(rounded[name].float(), tensor, **tolerance, atol=1e-5, msg=name)
+        tolerance = half if rounded[name].dtype == torch.bfloat16 else 1e-4
+        torch.testing.assert_close(
+            rounded[name].float(),
+            tensor,
+            rtol=tolerance,
+            atol=1e-5,
+            msg=lambda message, name=name: f"{name}: {message}",
+        )
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 def test_the_same_call_gives_the_same_bits(kernels, dtype, pick, make_scan, run_scan):
-    inputs = make_scan(*pick(kernels, (3, 700, 150, 16), (2, 17, 3, 2)), dtype)
+    inputs = make_scan(*pick(kernels, (3, 700, 150, 16), (1, 17, 3, 2)), dtype)
     first, second = (run_scan(inputs, backend=kernels) for _ in range(2))
     for name, tensor in first.items():
         assert torch.equal(second[name], tensor), name

@@ -103,11 +103,12 @@ def test_threads_change_no_bit(dtype, make_scan, run_scan, monkeypatch):
 
 
 @pytest.mark.parametrize("reverse", [False, True], ids=["forwards", "backwards"])
-def test_rounds_of_backward_change_no_bit(reverse, make_scan, run_scan, monkeypatch):
+def test_size_of_a_turn_changes_no_bit(reverse, make_scan, run_scan, monkeypatch):
     inputs = make_scan(2, 300, 70, 5, torch.float32)
     expected = run_scan(inputs, reverse=reverse)
-    # Less than one chunk: every chunk is a round of its own.
-    monkeypatch.setattr(cpu, "SHARES_MIB", 0)
+    # Less than one chunk: every chunk is a turn of its own.
+    monkeypatch.setattr(cpu_plan, "KEPT_KIB", 0)
+    monkeypatch.setattr(cpu_plan, "SMALLEST_TURN", 0)
     actual = run_scan(inputs, reverse=reverse)
     for name, tensor in expected.items():
         assert torch.equal(actual[name], tensor), name

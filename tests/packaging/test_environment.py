@@ -66,6 +66,12 @@ def test_constraints_fit_the_bounds():
         assert bounds[pin.name].contains(exact.version)
 
 
+def test_oldest_triton_that_is_tried_is_the_lower_bound():
+    (bound,) = Requirement(PROJECT["optional-dependencies"]["triton"][0]).specifier
+    oldest = re.search(r"^OLDEST_TRITON = (\S+)$", (ROOT / "Makefile").read_text(), re.M).group(1)
+    assert oldest == f"{bound.version}.0"
+
+
 @pytest.mark.parametrize(
     ("file", "pattern"),
     [("CITATION.cff", r"^version: (\S+)$"), ("CHANGELOG.md", r"^## \[(\d[^\]]*)\]")],

@@ -67,7 +67,7 @@ def _unit(a: ConvArguments, block: int, shortest: int) -> int:
     return unit
 
 
-def _launch(kernel: Any, a: ConvArguments, block: int, unit: int, **outputs: Tensor | None) -> None:
+def _launch(kernel: Any, a: ConvArguments, block: int, unit: int, **outputs: Any) -> None:
     """Run a kernel on every block of every unit."""
     batch, length, width = a.x.shape
     positions = batch * length

@@ -35,10 +35,8 @@ def forward(a: ScanArguments, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
         borders[chunks[-1] :].zero_()
     scratch_size = cpu_forward.forward_scratch(padded, _slots(plan))
     parameters, state, scratch = _workspace(a, len(columns.sequences), plan, scratch_size)
-    arrays = ForwardArrays(
-        *_flat(a.u, a.delta, _or(a.z, a.u), a.B, a.C, _or(a.initial_state, final), y, final, borders),
-        *(parameters, state),
-    )
+    tensors = _flat(a.u, a.delta, _or(a.z, a.u), a.B, a.C, _or(a.initial_state, final), y, final, borders)
+    arrays = ForwardArrays._make([*tensors, parameters, state])
     shape = Shape(
         *(width, d_state, padded, plan.turn_chunks, plan.steps, a.reverse, a.delta_softplus, a.z is not None),
         *(a.initial_state is not None, keep),
@@ -72,11 +70,9 @@ def backward(a: ScanArguments, dy: Tensor, dfinal_state: Tensor | None, borders:
     scratch_size = cpu_backward.backward_scratch(padded, sums, cpu_backward.GROUP * _slots(plan))
     parameters, dstate, scratch = _workspace(a, len(columns.sequences), plan, scratch_size)
     dfinal = dinitial if dfinal_state is None else dfinal_state.contiguous()
-    arrays = BackwardArrays(
-        *_flat(a.u, a.delta, _or(a.z, a.u), a.B, a.C, borders, dy, dfinal),
-        *_flat(du, ddelta, dz, dB, dC, dparameters, dinitial),
-        *(parameters, dstate),
-    )
+    given = _flat(a.u, a.delta, _or(a.z, a.u), a.B, a.C, borders, dy, dfinal)
+    found = _flat(du, ddelta, dz, dB, dC, dparameters, dinitial)
+    arrays = BackwardArrays._make([*given, *found, parameters, dstate])
     shape = Shape(
         *(width, d_state, padded, plan.turn_chunks, plan.steps, a.reverse, a.delta_softplus, a.z is not None),
         *(dfinal_state is not None, True),

@@ -27,22 +27,27 @@ from genomamba_kernels.scan.triton_tiles import (
 
 
 @triton.jit
-def _walk_local(
-    states, total, A, u_ptr, delta_ptr, B_ptr, bias, d, width,
-    D_INNER: tl.constexpr, N: tl.constexpr, TILE: tl.constexpr, UNROLL: tl.constexpr, SOFTPLUS: tl.constexpr,
-    STEP: tl.constexpr, EVEN: tl.constexpr,
-):  # fmt: skip
-    """Walk some positions; return the states, and `total` with their deltas added."""
-    n = tl.arange(0, TILE)
-    loaded = ()
+def _load_rows(u_ptr, delta_ptr, z_ptr, step, d, width, UNROLL: tl.constexpr, EVEN: tl.constexpr):
+    """Load u and delta, and z where it is given, of some positions, `step` elements from one to the next."""
+    rows = ()
     for k in tl.static_range(UNROLL):
-        at = STEP * k * D_INNER
-        loaded = loaded + ((load_row(u_ptr + at, d, width, EVEN), load_row(delta_ptr + at, d, width, EVEN)),)
+        rows = rows + (load_row(u_ptr + k * step, d, width, EVEN), load_row(delta_ptr + k * step, d, width, EVEN))
+        if z_ptr is not None:
+            rows = rows + (load_row(z_ptr + k * step, d, width, EVEN),)
+    return rows
+
+
+@triton.jit
+def _walk_local(
+    states, total, rows, A, B_ptr, bias,
+    N: tl.constexpr, TILE: tl.constexpr, UNROLL: tl.constexpr, SOFTPLUS: tl.constexpr, STEP: tl.constexpr,
+):  # fmt: skip
+    """Walk the positions of `rows`; return the states, and `total` with their deltas added."""
+    n = tl.arange(0, TILE)
     added = tl.zeros_like(total)
     for k in tl.static_range(UNROLL):
-        u, delta = loaded[k]
-        delta = step_size(delta, bias, SOFTPLUS)
-        x = delta * u.to(delta.dtype)
+        delta = step_size(rows[2 * k + 1], bias, SOFTPLUS)
+        x = delta * rows[2 * k].to(delta.dtype)
         added += delta
         walked = ()
         for i in tl.static_range(N // TILE):
@@ -66,11 +71,11 @@ def local_kernel(
     d = tl.arange(0, BLOCK_D)
     width = D_INNER - d0
     first = tl.load(segments_ptr + 3 * segment)
-    rows = tl.load(segments_ptr + 3 * segment + 1).to(tl.int32)
+    count = tl.load(segments_ptr + 3 * segment + 1).to(tl.int32)
     sequence = tl.load(segments_ptr + 3 * segment + 2)
     if segment + 1 == tl.load(segment_firsts_ptr + sequence + 1):
         # Nothing begins with what the last segment of a sequence ends with.
-        rows = 0
+        count = 0
     dtype: tl.constexpr = A_ptr.dtype.element_ty
     A = load_tiles(A_ptr + d0, stride, d, width, EVEN, N, TILE)
     bias = load_parameter(bias_ptr, d0, d, width, dtype, EVEN)
@@ -79,19 +84,20 @@ def local_kernel(
     u_ptr += first * D_INNER + d0
     delta_ptr += first * D_INNER + d0
     B_ptr += first * N
-    unrolled = rows // UNROLL * UNROLL
-    for _ in range(0, unrolled, UNROLL):
-        states, total = _walk_local(
-            states, total, A, u_ptr, delta_ptr, B_ptr, bias, d, width,
-            D_INNER, N, TILE, UNROLL, SOFTPLUS, STEP, EVEN,
-        )  # fmt: skip
+    unrolled = count // UNROLL * UNROLL
+    step = tl.where(unrolled > 0, STEP * D_INNER, 0)
+    ahead = _load_rows(u_ptr, delta_ptr, None, step, d, width, UNROLL, EVEN)
+    for t in range(0, unrolled, UNROLL):
+        rows = ahead
+        jump = tl.where(t + UNROLL < unrolled, STEP * UNROLL * D_INNER, 0)
+        ahead = _load_rows(u_ptr + jump, delta_ptr + jump, None, STEP * D_INNER, d, width, UNROLL, EVEN)
+        states, total = _walk_local(states, total, rows, A, B_ptr, bias, N, TILE, UNROLL, SOFTPLUS, STEP)
         u_ptr += STEP * UNROLL * D_INNER
         delta_ptr += STEP * UNROLL * D_INNER
         B_ptr += STEP * UNROLL * N
-    for _ in range(unrolled, rows):
-        states, total = _walk_local(
-            states, total, A, u_ptr, delta_ptr, B_ptr, bias, d, width, D_INNER, N, TILE, 1, SOFTPLUS, STEP, EVEN
-        )
+    for _ in range(unrolled, count):
+        rows = _load_rows(u_ptr, delta_ptr, None, 0, d, width, 1, EVEN)
+        states, total = _walk_local(states, total, rows, A, B_ptr, bias, N, TILE, 1, SOFTPLUS, STEP)
         u_ptr += STEP * D_INNER
         delta_ptr += STEP * D_INNER
         B_ptr += STEP * N
@@ -138,22 +144,16 @@ def combine_kernel(
 
 @triton.jit
 def _walk_output(
-    states, A, u_ptr, delta_ptr, z_ptr, y_ptr, B_ptr, C_ptr, bias, D, d, width,
-    D_INNER: tl.constexpr, N: tl.constexpr, TILE: tl.constexpr, UNROLL: tl.constexpr, SOFTPLUS: tl.constexpr,
-    STEP: tl.constexpr, EVEN: tl.constexpr,
+    states, rows, A, y_ptr, B_ptr, C_ptr, bias, D, d, width,
+    D_INNER: tl.constexpr, N: tl.constexpr, TILE: tl.constexpr, UNROLL: tl.constexpr, GATED: tl.constexpr,
+    SOFTPLUS: tl.constexpr, STEP: tl.constexpr, EVEN: tl.constexpr,
 ):  # fmt: skip
-    """Walk some positions, write their outputs, and return the states."""
+    """Walk the positions of `rows`, write their outputs, and return the states."""
     n = tl.arange(0, TILE)
-    loaded = ()
+    WIDTH: tl.constexpr = 3 if GATED else 2
     for k in tl.static_range(UNROLL):
-        at = STEP * k * D_INNER
-        u = load_row(u_ptr + at, d, width, EVEN)
-        z = u if z_ptr is None else load_row(z_ptr + at, d, width, EVEN)
-        loaded = loaded + ((u, load_row(delta_ptr + at, d, width, EVEN), z),)
-    for k in tl.static_range(UNROLL):
-        u, delta, z = loaded[k]
-        u = u.to(bias.dtype)
-        delta = step_size(delta, bias, SOFTPLUS)
+        u = rows[WIDTH * k].to(bias.dtype)
+        delta = step_size(rows[WIDTH * k + 1], bias, SOFTPLUS)
         x = delta * u
         y = D * u
         walked = ()
@@ -165,8 +165,8 @@ def _walk_output(
             y += tl.sum(h * c[:, None], 0)
             walked = walked + (h,)
         states = walked
-        if z_ptr is not None:
-            z = z.to(bias.dtype)
+        if GATED:
+            z = rows[WIDTH * k + 2].to(bias.dtype)
             y *= silu_rough(z) if y_ptr.dtype.element_ty == tl.bfloat16 else silu(z)
         store_row(y_ptr + STEP * k * D_INNER, y, d, width, EVEN)
     return states
@@ -187,7 +187,7 @@ def output_kernel(
     d = tl.arange(0, BLOCK_D)
     width = D_INNER - d0
     first = tl.load(segments_ptr + 3 * segment)
-    rows = tl.load(segments_ptr + 3 * segment + 1).to(tl.int32)
+    count = tl.load(segments_ptr + 3 * segment + 1).to(tl.int32)
     sequence = tl.load(segments_ptr + 3 * segment + 2)
     dtype: tl.constexpr = A_ptr.dtype.element_ty
     A = load_tiles(A_ptr + d0, stride, d, width, EVEN, N, TILE)
@@ -208,33 +208,41 @@ def output_kernel(
     if borders_ptr is not None:
         border = (segment - tl.load(segment_firsts_ptr + sequence)) * chunks_a_segment
         borders_ptr += (tl.load(chunk_firsts_ptr + sequence) + border) * (N * D_INNER) + d0
-    for begin in range(0, rows, chunk):
+    GATED: tl.constexpr = z_ptr is not None
+    for begin in range(0, count, chunk):
         if borders_ptr is not None:
             store_tiles(borders_ptr, states, stride, d, width, EVEN, N, TILE)
             borders_ptr += N * D_INNER
-        end = tl.minimum(begin + chunk, rows)
+        end = tl.minimum(begin + chunk, count)
         unrolled = begin + (end - begin) // UNROLL * UNROLL
-        for _ in range(begin, unrolled, UNROLL):
+        step = tl.where(unrolled > begin, STEP * D_INNER, 0)
+        ahead = _load_rows(u_ptr, delta_ptr, z_ptr, step, d, width, UNROLL, EVEN)
+        for t in range(begin, unrolled, UNROLL):
+            rows = ahead
+            jump = tl.where(t + UNROLL < unrolled, STEP * UNROLL * D_INNER, 0)
+            z_ahead = z_ptr + jump if GATED else None
+            ahead = _load_rows(u_ptr + jump, delta_ptr + jump, z_ahead, STEP * D_INNER, d, width, UNROLL, EVEN)
             states = _walk_output(
-                states, A, u_ptr, delta_ptr, z_ptr, y_ptr, B_ptr, C_ptr, bias, D, d, width,
-                D_INNER, N, TILE, UNROLL, SOFTPLUS, STEP, EVEN,
+                states, rows, A, y_ptr, B_ptr, C_ptr, bias, D, d, width,
+                D_INNER, N, TILE, UNROLL, GATED, SOFTPLUS, STEP, EVEN,
             )  # fmt: skip
             u_ptr += STEP * UNROLL * D_INNER
             delta_ptr += STEP * UNROLL * D_INNER
             y_ptr += STEP * UNROLL * D_INNER
-            if z_ptr is not None:
+            if GATED:
                 z_ptr += STEP * UNROLL * D_INNER
             B_ptr += STEP * UNROLL * N
             C_ptr += STEP * UNROLL * N
         for _ in range(unrolled, end):
+            rows = _load_rows(u_ptr, delta_ptr, z_ptr, 0, d, width, 1, EVEN)
             states = _walk_output(
-                states, A, u_ptr, delta_ptr, z_ptr, y_ptr, B_ptr, C_ptr, bias, D, d, width,
-                D_INNER, N, TILE, 1, SOFTPLUS, STEP, EVEN,
+                states, rows, A, y_ptr, B_ptr, C_ptr, bias, D, d, width,
+                D_INNER, N, TILE, 1, GATED, SOFTPLUS, STEP, EVEN,
             )  # fmt: skip
             u_ptr += STEP * D_INNER
             delta_ptr += STEP * D_INNER
             y_ptr += STEP * D_INNER
-            if z_ptr is not None:
+            if GATED:
                 z_ptr += STEP * D_INNER
             B_ptr += STEP * N
             C_ptr += STEP * N
