@@ -203,7 +203,8 @@ def _specialise(launch: Launch) -> tuple[dict[str, str], dict[str, Any], dict[tu
     return types, constants, known
 
 
-def _compile(launch: Launch, target: Target, max_registers: int | None) -> Binary:
+def compile_launch(launch: Launch, target: Target, max_registers: int | None = None) -> Binary:
+    """Compile what a launcher would start on a GPU of a kind, and read the binary."""
     types, constants, known = _specialise(launch)
     source = ASTSource(fn=launch.kernel, signature=types, constexprs=constants, attrs=known)
     if target.backend == "cuda":
@@ -218,7 +219,7 @@ def _examine(job: tuple[str, str, int, int | None]) -> dict[str, Any]:
     """Compile one launch and return its row of the table."""
     target, case, i, max_registers = job
     launch = _launches(target, case)[i]
-    binary = _compile(launch, TARGETS[target], max_registers)
+    binary = compile_launch(launch, TARGETS[target], max_registers)
     threads = launch.num_warps * (32 if TARGETS[target].backend == "cuda" else 64)
     row: dict[str, Any] = {
         "target": target, "kernel": launch.kernel.__name__.strip("_"), "case": case, "registers": binary.registers,

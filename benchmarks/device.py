@@ -48,7 +48,7 @@ def device_seconds(call: Callable[[], object], device: str, *, repeats: int) -> 
     call()
     torch.cuda.synchronize()
     host_s = min(_host_seconds(call) for _ in range(3))
-    fill_s = _host_seconds(lambda: (filler.zero_(), torch.cuda.synchronize()))
+    fill_s = min(_host_seconds(lambda: (filler.zero_(), torch.cuda.synchronize())) for _ in range(3))
     fills = 2 + int(2 * host_s / fill_s)
     events = []
     for _ in range(repeats):

@@ -33,10 +33,11 @@ from genomamba_kernels import causal_conv1d, selective_scan
 
 Tensors = dict[str, Tensor]
 SHAPES = {"2^20 positions": Shape(1, 2**20, 512, 16), "2^31 numbers": Shape(1, 2**20, 2080, 16)}
-TINY_SHAPES = {"2^20 positions": Shape(1, 70, 3, 2), "2^31 numbers": Shape(1, 9, 35, 2)}
+TINY_SHAPES = {"2^20 positions": Shape(1, 18, 3, 2), "2^31 numbers": Shape(1, 2, 33, 1)}
 CHANNELS = 32
 """Channels whose exact results are computed at a time."""
 BY_CHANNEL = ("y", "du", "ddelta", "dz")
+SEQUENCES = (*BY_CHANNEL, "dB", "dC", "dx")
 SANITIZED = """
 import torch
 from genomamba_kernels import causal_conv1d, selective_scan
@@ -61,6 +62,8 @@ def main() -> None:
     if not options.dry_run and not torch.cuda.is_available():
         sys.exit("no GPU is to be seen by PyTorch; --dry-run walks through the cases on the CPU")
     check_blocked_scan(options.device)
+    # With a handful of numbers all is luck: what is left to see is whether they are numbers.
+    limit = 100 if options.dry_run else 1
     failed = False
     for case in options.cases:
         for record in CASES[case](options):
@@ -68,7 +71,7 @@ def main() -> None:
                 show(case, record)
             else:
                 write("long", case, device=options.device, **record)
-            failed = failed or record.get("worst", 0.0) > 1
+            failed = failed or record.get("worst", 0.0) > limit
     if failed:
         sys.exit("errors above twice those of plain PyTorch: see the lines with a worst above 1")
 
@@ -123,18 +126,17 @@ def sizes(actual: Tensor, plain: Tensor, exact: Tensor, axis: int) -> Tensor:
 
 
 def summary(name: str, squares: Tensor, dtype: torch.dtype) -> dict[str, Any]:
-    """Return the largest share of the error allowed that a channel takes, and our error over plain PyTorch's.
+    """Return the share of the error allowed that the worst channel takes, and our error over plain PyTorch's.
 
     The bar is that of the tests: twice the error of plain PyTorch, that of its median channel where this is more, and
-    one eps of the results. Vectors over channels are taken whole.
+    one eps of the results. Parameters and states have few numbers a channel: there all channels are taken together.
     """
-    if name in ("dD", "ddelta_bias", "dbias"):
-        squares = squares.mean(1, keepdim=True)
     ours, plain, exact = squares.sqrt()
     allowed = 2 * torch.maximum(plain, (plain / exact).median() * exact) + torch.finfo(dtype).eps * exact
-    worst = (ours / allowed).max().item()
+    shares = (ours / allowed).nan_to_num(nan=math.inf)
+    worst = shares.max() if name in SEQUENCES else shares.square().mean().sqrt()
     ratio = (squares[0].mean() / squares[1].mean()).sqrt().item()
-    return {"result": name, "worst": math.inf if math.isnan(worst) else worst, "ratio_to_plain": ratio}
+    return {"result": name, "worst": worst.item(), "ratio_to_plain": ratio}
 
 
 def blocked_scan(inputs: Tensors, dtype: torch.dtype, reverse: bool) -> Tensors:

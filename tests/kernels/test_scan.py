@@ -152,13 +152,7 @@ def test_bfloat16_is_rounded_once(kernels, pick, make_scan, run_scan):
     half = pick(kernels, 2**-8, 2**-7) + 2**-14
     for name, tensor in exact.items():
         tolerance = half if rounded[name].dtype == torch.bfloat16 else 1e-4
-        torch.testing.assert_close(
-            rounded[name].float(),
-            tensor,
-            rtol=tolerance,
-            atol=1e-5,
-            msg=lambda message, name=name: f"{name}: {message}",
-        )
+        torch.testing.assert_close(rounded[name].float(), tensor, rtol=tolerance, atol=1e-5, msg=name)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
