@@ -6,7 +6,18 @@ import sys
 
 import pytest
 
-HEAVY = {"torch", "pandas", "pyarrow", "matplotlib", "numba", "pyfaidx", "Bio", "jinja2", "safetensors", "huggingface_hub"}
+HEAVY = {
+    "torch",
+    "pandas",
+    "pyarrow",
+    "matplotlib",
+    "numba",
+    "pyfaidx",
+    "Bio",
+    "jinja2",
+    "safetensors",
+    "huggingface_hub",
+}
 PROBE = """
 import json, sys
 from genomamba.cli.main import main
