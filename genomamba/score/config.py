@@ -48,8 +48,9 @@ class LikelihoodConfig:
     context: int | None = None
     """Forget what lies further back, in windows of so many bases that overlap by half.
     Default: nothing is forgotten, from the first base of a contig to its last."""
-    chunk: int = 16_384
-    """Bases a pass of the network; takes memory and changes no number beyond rounding."""
+    chunk: int | None = None
+    """Bases a pass of the network; takes memory, and changes no number beyond rounding.
+    Default: 512 to 16,384, the fewer the wider the network."""
 
     # Output
     out: str | None = None

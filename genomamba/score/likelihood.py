@@ -13,15 +13,21 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from genomamba.config import ModelConfig
 from genomamba.errors import ConfigError, RunError
 from genomamba.model import LanguageModel
 from genomamba.model.packing import borders_of
 from genomamba.model.streaming import stream, token_log_likelihood
 from genomamba.score.reading import Reading, Window, packs, windows
 
-__all__ = ["CHUNK", "Scores", "check_causal", "log_likelihoods"]
+__all__ = ["Scores", "check_causal", "default_chunk", "log_likelihoods"]
 
-CHUNK = 16_384
+_NUMBERS_A_TENSOR = 1 << 19
+
+
+def default_chunk(config: ModelConfig) -> int:
+    """Return the bases of a forward pass whose largest tensors take 2 MiB: larger ones are no faster on a CPU."""
+    return min(16_384, max(512, _NUMBERS_A_TENSOR // config.d_inner))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,7 @@ def check_causal(model: LanguageModel, name: str) -> None:
 
 
 def log_likelihoods(
-    model: LanguageModel, readings: Iterable[Reading], *, context: int | None = None, chunk: int = CHUNK
+    model: LanguageModel, readings: Iterable[Reading], *, context: int | None = None, chunk: int | None = None
 ) -> Iterator[Scores]:
     """Score the bases of stretches; memory does not grow with their lengths.
 
@@ -68,8 +74,8 @@ def log_likelihoods(
         What to score, taken one by one.
     context : int, optional
         See `genomamba.score.reading.windows`.
-    chunk : int
-        Bases of a forward pass.
+    chunk : int, optional
+        Bases of a forward pass. Default: `default_chunk`.
 
     Yields
     ------
@@ -83,6 +89,7 @@ def log_likelihoods(
     RunError
         Where the model's numbers are not finite.
     """
+    chunk = chunk or default_chunk(model.config)
     for pack in packs(itertools.chain.from_iterable(map(partial(windows, context=context), readings)), chunk):
         yield from _score_alone(model, pack[0], chunk) if len(pack) == 1 else _score_together(model, pack)
 

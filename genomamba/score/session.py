@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import itertools
 import logging
@@ -24,7 +25,7 @@ from genomamba.model.checkpoint import load_model
 from genomamba.model.process import keep_freed_memory, set_threads
 from genomamba.model.state import fingerprint
 from genomamba.score.config import LikelihoodConfig
-from genomamba.score.likelihood import check_causal, log_likelihoods
+from genomamba.score.likelihood import check_causal, default_chunk, log_likelihoods
 from genomamba.score.partial import Partial, Sums
 from genomamba.score.progress import Progress
 from genomamba.score.reading import Reading, Strand, packs
@@ -65,6 +66,7 @@ def likelihood(name: str, config: LikelihoodConfig, *, emit: Callable[[str], Non
     keep_freed_memory()
     model = load_model(name, revision=config.revision, alphabet=config.alphabet, device=device).eval()
     check_causal(model, name)
+    config = dataclasses.replace(config, chunk=config.chunk or default_chunk(model.config))
     genome = _open_genome(config, get_alphabet(model.config.alphabet))
     intervals = _intervals(genome, config.region)
     lengths = {contig.name: contig.length for contig in genome.contigs}
@@ -96,6 +98,7 @@ class _Scoring:
     partial: Partial
 
     def run(self) -> None:
+        assert self.config.chunk is not None
         parts = list(packs(self.intervals, self.config.chunk))
         strands: tuple[Strand, ...] = ("+", "-") if self.config.strand == "both" else (self.config.strand,)
         sizes = [len(strands) * sum(map(len, part)) for part in parts]
