@@ -22,7 +22,8 @@ FUNCTIONS = {
 @numba.njit
 def exp2(x, y):
     for i in range(0, x.size, 16):
-        store(y, i, _functions.exp2_product(load(x, i), full(x, 1.0)))
+        one = full(x, 1.0)
+        store(y, i, _functions.exp2_products(load(x, i), one, one, one, one)[0])
 
 
 @numba.njit

@@ -63,7 +63,8 @@ def test_reverse_is_flip_scan_flip(backend, make_scan, run_scan):
     y = y.flip(1)
     torch.testing.assert_close((y, state), (backwards["y"], backwards["final state"]), rtol=1e-12, atol=1e-12)
     generator = torch.Generator().manual_seed(1)
-    seeds = [torch.randn(x.shape, generator=generator, dtype=torch.float64) for x in (y, state)]
+    random = (torch.randn(x.shape, generator=generator, dtype=torch.float64) for x in (y, state))
+    seeds = [one.bfloat16().double() for one in random]
     torch.autograd.backward([y, state], seeds)
     for name, leaf in leaves.items():
         torch.testing.assert_close(leaf.grad, backwards[f"grad {name}"], rtol=1e-12, atol=1e-12, msg=name)
@@ -76,8 +77,11 @@ def test_a_row_does_not_depend_on_its_batch(dtype, make_scan, run_scan):
     together = run_scan(inputs)
     leaves = {name: t.clone().requires_grad_() for name, t in inputs.items()}
     generator = torch.Generator().manual_seed(1)
-    dy = torch.randn(inputs["u"].shape, generator=generator, dtype=torch.float64).to(dtype)
-    dh = torch.randn(inputs["initial_state"].shape, generator=generator, dtype=torch.float64).float()
+    dy, dh = (
+        torch.randn(inputs[name].shape, generator=generator, dtype=torch.float64).bfloat16()
+        for name in ("u", "initial_state")
+    )
+    dy, dh = dy.to(dtype), dh.float()
     for row in range(3):
         alone = {name: t if name in shared else t[row : row + 1] for name, t in leaves.items()}
         y, state = selective_scan(**alone, delta_softplus=True, return_final_state=True)
