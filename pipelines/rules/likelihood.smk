@@ -7,12 +7,12 @@ rule likelihood:
         cache="results/{genome}/cache",
     output:
         track="results/{genome}/likelihood.{format}",
-    wildcard_constraints:
-        format=r"bedgraph|bedgraph\.gz|bw|parquet|tsv|tsv\.gz",
     log:
         "logs/likelihood/{genome}.{format}.log",
     benchmark:
         "benchmarks/likelihood/{genome}.{format}.tsv"
+    wildcard_constraints:
+        format=r"bedgraph|bedgraph\.gz|bw|parquet|tsv|tsv\.gz",
     conda:
         "../envs/genomamba.yaml"
     threads: config["threads"]
