@@ -1,10 +1,11 @@
-"""Time the selective scan on this machine's CPU, beside what the machine could do and beside two peers.
+"""Time the selective scan on this machine's CPU, beside what the machine could do and beside its peers.
 
     python benchmarks/scan.py                # every case, a few minutes
     python benchmarks/scan.py --cases forward ceiling
 
 The numbers are checked first, and nothing is timed where they are wrong. Results are appended as JSON
-lines to benchmarks/results/<machine>/scan.jsonl. mambapy, a peer, is timed where it is installed.
+lines to benchmarks/results/<machine>/scan.jsonl. Peers are timed where
+they are installed: `pip install --no-deps mambapy`, `pip install transformers`.
 """
 
 import argparse
@@ -100,8 +101,29 @@ def loop(options: argparse.Namespace) -> list[Record]:
     return [record | {"peer": "PyTorch loop", "ratio": ratio}]
 
 
+def transformers(options: argparse.Namespace) -> list[Record]:
+    """Forward against the loop of transformers, the two over the same positions."""
+    if importlib.util.find_spec("transformers") is None:
+        print("transformers is not installed: pip install transformers", file=sys.stderr)
+        return []
+    from transformers.models.mamba.modeling_mamba import mamba_selective_scan
+
+    def peer(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor) -> Tensor:
+        y: Tensor = mamba_selective_scan(*(x.mT for x in (u, delta)), A, *(x.mT for x in (B, C)), D, None, None, True)
+        return y.mT
+
+    set_num_threads(options.threads)
+    inputs = make_inputs(1, 4096, D_INNER, D_STATE)
+    with torch.no_grad():
+        check_close(peer(**inputs), selective_scan(**inputs, delta_softplus=True))
+        slow = seconds(lambda: peer(**inputs), repeats=5)
+    record = _record(timed_forward(inputs, options.repeats), inputs, options.threads)
+    name = f"transformers {importlib.metadata.version('transformers')}, its loop"
+    return [record | {"peer": name, "ratio": slow["p50_s"] / record["p50_s"]}]
+
+
 def mambapy(options: argparse.Namespace) -> list[Record]:
-    """Forward and backward against the parallel scan of mambapy, in the same run."""
+    """Forward, and forward and backward, against the parallel scan of mambapy, in the same run."""
     if importlib.util.find_spec("mambapy") is None:
         print("mambapy is not installed: pip install --no-deps mambapy", file=sys.stderr)
         return []
@@ -115,17 +137,78 @@ def mambapy(options: argparse.Namespace) -> list[Record]:
 
     set_num_threads(options.threads)
     inputs = make_inputs(1, 4096, D_INNER, D_STATE)
-    leaves = {name: tensor.requires_grad_() for name, tensor in inputs.items()}
+    leaves = {name: tensor.clone().requires_grad_() for name, tensor in inputs.items()}
 
-    def both(function: Callable[[], Tensor]) -> None:
-        y = function()
+    def both(function: Callable[..., Tensor]) -> None:
+        y = function(**leaves)
         torch.autograd.grad(y, list(leaves.values()), torch.ones_like(y))
 
-    ours = seconds(lambda: both(lambda: selective_scan(**leaves, delta_softplus=True)), repeats=options.repeats)
-    slow = seconds(lambda: both(lambda: peer(**leaves)), repeats=5)
-    record = _record(ours, inputs, options.threads)
+    def ours(**given: Tensor) -> Tensor:
+        return selective_scan(**given, delta_softplus=True)
+
+    records = []
     name = f"mambapy {importlib.metadata.version('mambapy')}"
-    return [record | {"peer": name, "ratio": slow["p50_s"] / record["p50_s"]}]
+    with torch.no_grad():
+        check_close(peer(**inputs), ours(**inputs))
+        once = {"forward": timed_forward(inputs, options.repeats)}, seconds(lambda: peer(**inputs), repeats=5)
+    twice = (
+        {"forward+backward": seconds(lambda: both(ours), repeats=options.repeats)},
+        seconds(lambda: both(peer), repeats=5),
+    )
+    for fast, slow in (once, twice):
+        ((passes, spread),) = fast.items()
+        record = _record(spread, inputs, options.threads) | {"passes": passes}
+        records.append(record | {"peer": name, "ratio": slow["p50_s"] / record["p50_s"]})
+    return records
+
+
+def check_close(theirs: Tensor, ours: Tensor) -> None:
+    """Stop where a peer was called wrongly, so that nothing is compared."""
+    if not torch.allclose(theirs, ours, rtol=1e-3, atol=1e-3):
+        sys.exit("the peer computes something else; nothing is timed")
+
+
+def narrow(options: argparse.Namespace) -> list[Record]:
+    """A long sequence of fewer channel blocks than cores: all threads against one."""
+    records = []
+    for d_inner in (16, 32):
+        alone: dict[str, float] = {}
+        for threads in sorted({1, options.threads}):
+            set_num_threads(threads)
+            inputs = make_inputs(1, 2**18, d_inner, D_STATE)
+            leaves = {name: tensor.clone().requires_grad_() for name, tensor in inputs.items()}
+            y = selective_scan(**leaves, delta_softplus=True)
+            dy = torch.randn_like(y)
+
+            def back(y: Tensor = y, dy: Tensor = dy, leaves: dict[str, Tensor] = leaves) -> None:
+                torch.autograd.grad(y, list(leaves.values()), dy, retain_graph=True)
+
+            spreads = {"forward": timed_forward(inputs, 7), "backward": seconds(back, repeats=5)}
+            for passes, spread in spreads.items():
+                record = _record(spread, inputs, threads) | {"passes": passes}
+                first = alone.setdefault(passes, record["p50_s"])
+                records.append(record | {"peer": "one thread", "ratio": first / record["p50_s"]})
+    return records
+
+
+def packed(options: argparse.Namespace) -> list[Record]:
+    """Short sequences packed end to end, of equal lengths and of many, against one sequence of the same length."""
+    set_num_threads(options.threads)
+    inputs = make_inputs(1, options.length, D_INNER, D_STATE)
+    once = timed_forward(inputs, options.repeats)["p50_s"]
+    generator = torch.Generator().manual_seed(0)
+    uneven = torch.randperm(options.length - 1, generator=generator)[: options.length // 512 - 1].sort().values + 1
+    records = []
+    for name, inner in {"512 each": torch.arange(512, options.length, 512), "uneven": uneven}.items():
+        cu_seqlens = torch.cat([torch.tensor([0]), inner, torch.tensor([options.length])])
+        with torch.no_grad():
+            spread = seconds(
+                lambda borders=cu_seqlens: selective_scan(**inputs, delta_softplus=True, cu_seqlens=borders),
+                repeats=options.repeats,
+            )
+        record = _record(spread, inputs, options.threads) | {"sequences": len(cu_seqlens) - 1, "lengths": name}
+        records.append(record | {"peer": "one sequence", "ratio": once / record["p50_s"]})
+    return records
 
 
 def lengths(options: argparse.Namespace) -> list[Record]:
@@ -188,7 +271,10 @@ CASES = {
     "forward": forward,
     "backward": backward,
     "loop": loop,
+    "transformers": transformers,
     "mambapy": mambapy,
+    "narrow": narrow,
+    "packed": packed,
     "lengths": lengths,
     "overhead": overhead,
 }

@@ -72,7 +72,7 @@ def test_step_by_step_is_the_whole(kernels, dtype, pick, make_scan):
     y, state = selective_scan(**inputs, delta_softplus=True, backend=kernels, return_final_state=True)
     ys, end = step_by_step(inputs, kernels)
     assert (ys.dtype, end.dtype) == (y.dtype, state.dtype)
-    # float32 within a few of its digits: a kernel that takes several positions may form their products in another order.
+    # Within the last digits: a kernel that takes several positions may form their products in another order.
     torch.testing.assert_close(ys, y, rtol=1e-2 if dtype == torch.bfloat16 else 1e-5, atol=1e-5)
     torch.testing.assert_close(end, state, rtol=1e-5, atol=1e-5)
 
