@@ -15,10 +15,10 @@ import numpy as np
 
 import genomamba
 from genomamba.alphabet import Alphabet, get_alphabet
-from genomamba.coordinates import Interval, parse_region
+from genomamba.coordinates import Interval
 from genomamba.data.examples import example_paths
 from genomamba.data.genome import Genome
-from genomamba.errors import ConfigError, DataError, RunError
+from genomamba.errors import ConfigError, RunError
 from genomamba.files import atomic_file
 from genomamba.model import LanguageModel
 from genomamba.model.checkpoint import load_model
@@ -38,7 +38,6 @@ __all__ = ["likelihood"]
 _log = logging.getLogger("genomamba")
 
 _WRITE_BASES: Final = 1 << 17
-_NO_END: Final = 2**62
 
 
 def likelihood(name: str, config: LikelihoodConfig, *, emit: Callable[[str], None]) -> None:
@@ -160,16 +159,9 @@ def _open_genome(config: LikelihoodConfig, alphabet: Alphabet) -> Genome:
 
 def _intervals(genome: Genome, region: str | None) -> list[Interval]:
     """Return what is to be scored: all contigs, or one region."""
-    lengths = {contig.name: contig.length for contig in genome.contigs}
     if region is None:
-        return [Interval(name, 0, length) for name, length in lengths.items()]
-    # The name of a contig may itself look like a region.
-    asked = Interval(region, 0, _NO_END) if region in lengths else parse_region(region, _NO_END)
-    contig = genome.resolve(asked.contig)
-    end = lengths[contig] if asked.end == _NO_END else asked.end
-    if not asked.start < end <= lengths[contig]:
-        raise DataError(f"--region {region}: {contig} has {lengths[contig]:,} bases; stay within it")
-    return [Interval(contig, asked.start, end)]
+        return [Interval(contig.name, 0, contig.length) for contig in genome.contigs]
+    return [genome.interval(region)]
 
 
 def _plan(
