@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "pretrain": "train a model on a genome, and leave a run folder",
     "likelihood": "log-likelihood of every base of a genome, or of every sequence",
     "generate": "write sequences that a model draws",
+    "info": "what a model is, where it came from, and what it costs on this machine",
     "index": "read FASTA files into the cache that training reads",
     "report": "write the HTML report of a run folder",
     "convert": "write published weights in our layout, or ours for Hugging Face",

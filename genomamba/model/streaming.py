@@ -29,7 +29,7 @@ from genomamba.model.state import MambaState
 from genomamba.model.strand import align_strands, merge_strands, stack_strands
 from genomamba_kernels import MixerState
 
-__all__ = ["Output", "read", "stream", "token_log_likelihood"]
+__all__ = ["Output", "bytes_per_base", "read", "stream", "token_log_likelihood"]
 
 Output = Literal["logits", "hidden", "log_likelihood"]
 
@@ -85,6 +85,20 @@ def stream(
         return (head(hidden) for hidden, _ in read(model, _cut(tokens, chunk)))
     whole = tokens if isinstance(tokens, Tensor) else torch.cat(list(tokens), dim=1)
     return _both_sides(model, whole, output, chunk, spill)
+
+
+def bytes_per_base(model: LanguageModel) -> int:
+    """Return what `stream` holds in memory for each base of one sequence, whose tokens come in pieces of int64.
+
+    0 for a causal model, which lets go of what it has read; else the tokens, as they came and as a whole, and two
+    residual streams, for each strand.
+    """
+    config = model.config
+    if config.direction == "causal" and not config.equivariant:
+        return 0
+    number = torch.promote_types(model.embedding.weight.dtype, torch.float32).itemsize
+    strands = 2 if config.equivariant else 1
+    return 8 + 8 * strands + 2 * number * config.d_model * strands
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ GENOME = {
     "options": "",
     "likelihood": "",
     "generate": "",
+    "info": "",
 }
 MODEL = {"options": ""}
 

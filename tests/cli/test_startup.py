@@ -26,6 +26,12 @@ sys.stderr.write(json.dumps({"code": code, "modules": sorted(sys.modules)}))
 """
 
 
+def test_the_package_alone_imports_nothing_heavy():
+    probe = "import sys, genomamba; print(genomamba.__version__, *sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert HEAVY.isdisjoint(done.stdout.split())
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -37,6 +43,7 @@ sys.stderr.write(json.dumps({"code": code, "modules": sorted(sys.modules)}))
         ["index", "-h"],
         ["report", "-h"],
         ["convert", "-h"],
+        ["info", "-h"],
         ["pretrain", "--print-config"],
     ],
     ids=" ".join,

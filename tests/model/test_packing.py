@@ -38,7 +38,8 @@ def test_packed_sequences_give_the_results_of_one_by_one(kind):
 
 
 @pytest.mark.parametrize(
-    ("kind", "output"), [("causal", "log_likelihood"), *((kind, output) for kind in KINDS for output in ("logits", "hidden"))]
+    ("kind", "output"),
+    [("causal", "log_likelihood"), *((kind, output) for kind in KINDS for output in ("logits", "hidden"))],
 )
 def test_one_pass_over_several_gives_what_a_stream_gives_of_each(kind, output):
     model, sequences = make_model(kind), make_sequences()
