@@ -1,5 +1,6 @@
 """Byte- and nucleotide-level Mamba for long DNA sequences: from FASTA to a pretrained model."""
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,6 +14,10 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     # torch takes seconds to import, and `genomamba --help` needs none of it.
     if name in __all__:
+        if "torch" not in sys.modules:
+            from genomamba.cli.process import prepare_process
+
+            prepare_process()
         from genomamba import api
 
         return getattr(api, name)

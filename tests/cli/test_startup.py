@@ -32,6 +32,14 @@ def test_the_package_alone_imports_nothing_heavy():
     assert HEAVY.isdisjoint(done.stdout.split())
 
 
+@pytest.mark.parametrize(("first", "expected"), [("json", "10000"), ("torch", "None")])
+def test_threads_that_wait_sleep_soon_where_torch_can_still_be_told(first, expected, monkeypatch):
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    probe = f"import os, {first}, genomamba; genomamba.Model; print(os.environ.get('GOMP_SPINCOUNT'))"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == expected
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
