@@ -7,34 +7,27 @@ what it reads.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Literal, overload
 
 import torch
-from huggingface_hub import ModelCard, PyTorchModelHubMixin
-from torch import Tensor, nn
+from torch import Tensor
 
-from genomamba.alphabet import Alphabet, get_alphabet
-from genomamba.config import ModelConfig
-from genomamba.errors import ConfigError, RunError
-from genomamba.model import LanguageModel
-from genomamba.model.checkpoint import open_checkpoint, save_model
+from genomamba.errors import ConfigError
+from genomamba.hub import HubModel
 from genomamba.model.generation import Sampling, generate
 from genomamba.model.streaming import Output, stream
-from genomamba.report.model_card import render_card
-from genomamba.report.model_facts import provenance_of
 from genomamba.score.config import Strands
 from genomamba.score.likelihood import check_causal, default_chunk
+from genomamba.score.passes import Reduce, in_bits, in_form, join, join_bits, mean, passes, sum_bits
 from genomamba.score.reading import Strand
-from genomamba.score.sequences import Form, Sequences, Single, passes, pieces_of, read_sequences
-from genomamba.train.device import choose_device
+from genomamba.score.sequences import Form, Sequences, Single, pieces_of, read_sequences
 
 __all__ = ["GeneratedSequence", "Model", "from_pretrained"]
 
-Pieces = Iterator[tuple[Tensor, Tensor]]
 StreamOutput = Literal["logits", "embedding", "log_likelihood"]
 
 
@@ -94,7 +87,7 @@ def from_pretrained(
     return Model.from_pretrained(model, revision=revision, alphabet=alphabet, device=device)
 
 
-class Model(nn.Module, PyTorchModelHubMixin, library_name="genomamba"):
+class Model(HubModel):
     """A language model, its alphabet, and what is known of how it was made.
 
     Its methods take, as `sequences`,
@@ -124,29 +117,6 @@ class Model(nn.Module, PyTorchModelHubMixin, library_name="genomamba"):
     name : str
     provenance : dict
     """
-
-    def __init__(
-        self, network: LanguageModel, *, name: str = "model", provenance: Mapping[str, Any] | None = None
-    ) -> None:
-        super().__init__()
-        self.network = network
-        self.name = name
-        self.provenance = dict(provenance or {})
-
-    @property
-    def config(self) -> ModelConfig:
-        """Shape of the network."""
-        return self.network.config
-
-    @property
-    def alphabet(self) -> Alphabet:
-        """What the token ids stand for; `alphabet.mask` and `alphabet.bos` are ids of specials."""
-        return get_alphabet(self.config.alphabet)
-
-    def forward(self, tokens: Tensor, *, lengths: Tensor | None = None, cu_seqlens: Tensor | None = None) -> Tensor:
-        """Return logits (batch, length, vocab_size) with their gradient; see `LanguageModel.forward`."""
-        logits: Tensor = self.network(tokens, lengths=lengths, cu_seqlens=cu_seqlens)
-        return logits
 
     def encode(self, text: str | bytes, *, bos: bool = False) -> Tensor:
         """Return the token ids of a text: (length,), int64, on the CPU.
@@ -197,8 +167,8 @@ class Model(nn.Module, PyTorchModelHubMixin, library_name="genomamba"):
         ConfigError
             For an empty sequence, ids that the model does not have, and what is no sequence.
         """
-        results, form = self._each(sequences, "logits", _join)
-        return _shaped(results, form)
+        results, form = self._each(sequences, "logits", join)
+        return in_form(results, form)
 
     @overload
     def embed(self, sequences: Single, *, pool: Literal["mean"] | None = None) -> Tensor: ...
@@ -230,8 +200,8 @@ class Model(nn.Module, PyTorchModelHubMixin, library_name="genomamba"):
         """
         if pool not in (None, "mean"):
             raise ConfigError(f"pool is {pool!r}; it must be None, or 'mean'")
-        results, form = self._each(sequences, "hidden", _join if pool is None else _mean)
-        return _shaped(results, form, stack=pool is not None)
+        results, form = self._each(sequences, "hidden", join if pool is None else mean)
+        return in_form(results, form, stack=pool is not None)
 
     @overload
     def log_likelihood(
@@ -276,14 +246,14 @@ class Model(nn.Module, PyTorchModelHubMixin, library_name="genomamba"):
         check_causal(self.network, self.name)
         if strand not in ("+", "-", "both"):
             raise ConfigError(f"strand is {strand!r}; it must be '+', '-' or 'both'")
-        reduce = partial(self._bits, total=not per_base)
+        reduce = partial(join_bits if per_base else sum_bits, self.alphabet, self.name)
         strands: tuple[Strand, ...] = ("+", "-") if strand == "both" else (strand,)
         by_strand: list[list[Tensor]] = []
         for one in strands:
             results, form = self._each(sequences, "log_likelihood", reduce, one)
             by_strand.append([bits.flip(0) if one == "-" and per_base else bits for bits in results])
         means = [torch.stack(same).mean(0) for same in zip(*by_strand, strict=True)]
-        return _shaped(means, form, stack=not per_base)
+        return in_form(means, form, stack=not per_base)
 
     def stream(
         self,
@@ -335,7 +305,8 @@ class Model(nn.Module, PyTorchModelHubMixin, library_name="genomamba"):
         tokens = torch.cat([row.tokens(0, len(row)) for row in sources]) if rows else pieces_of(sources[0], size)
         inner: Output = "hidden" if output == "embedding" else output
         pieces = stream(self.network, tokens, output=inner, chunk=size, spill=None if spill is None else Path(spill))
-        return (_finished(piece if rows else piece[0], output) for piece in pieces)
+        found = (piece if rows else piece[0] for piece in pieces)
+        return map(in_bits, found) if output == "log_likelihood" else found
 
     def generate(
         self,
@@ -402,94 +373,9 @@ class Model(nn.Module, PyTorchModelHubMixin, library_name="genomamba"):
             for one in drawn
         ]
 
-    @classmethod
-    def from_pretrained(  # type: ignore[override]
-        cls, model: str | Path, *, revision: str | None = None, alphabet: str | None = None, device: str = "auto"
-    ) -> Model:
-        """Load a model; see `genomamba.from_pretrained`."""
-        chosen = choose_device(device)
-        checkpoint = open_checkpoint(model, revision=revision, alphabet=alphabet)
-        return cls(checkpoint.load(chosen), name=str(model), provenance=provenance_of(checkpoint)).eval()
-
-    def push_to_hub(self, repo_id: str, *, model_card_kwargs: dict[str, Any] | None = None, **options: Any) -> str:
-        """Write the model and its card into a repository of the Hugging Face hub.
-
-        Parameters
-        ----------
-        repo_id : str
-            OWNER/NAME; made where it is not there.
-        model_card_kwargs : dict, optional
-            For `generate_model_card`, such as `{"license": "cc-by-4.0"}`.
-        **options
-            As of `huggingface_hub.PyTorchModelHubMixin.push_to_hub`: private, token, branch, commit_message, ...
-
-        Returns
-        -------
-        str
-            Address of the commit.
-        """
-        told = {"name": repo_id} | (model_card_kwargs or {})
-        return super().push_to_hub(repo_id, model_card_kwargs=told, **options)
-
-    def generate_model_card(self, *, name: str | None = None, license: str | None = None) -> ModelCard:
-        """Return the model card: what the model is, its data, figures and limits, as far as they are known.
-
-        `save_pretrained` and `push_to_hub` write it as README.md, and leave one that is there.
-
-        Parameters
-        ----------
-        name : str, optional
-            What the card calls the model. Default: the last part of the name it was loaded by.
-        license : str, optional
-            Of the weights, as the hub spells it; whoever publishes them knows.
-        """
-        title = name or Path(self.name).resolve().name
-        return ModelCard(render_card(self.config, self.provenance, name=title, license=license))
-
-    def _save_pretrained(self, save_directory: Path) -> None:
-        save_model(save_directory, self.network, self.provenance)
-
-    @torch.no_grad()
     def _each(
-        self, sequences: Sequences, output: Output, reduce: Callable[[Pieces], Tensor], strand: Strand = "+"
+        self, sequences: Sequences, output: Output, reduce: Reduce, strand: Strand = "+"
     ) -> tuple[list[Tensor], Form]:
         """Run over all sequences, and make one tensor of the pieces of each."""
         sources, form = read_sequences(sequences, self.config, strand=strand)
         return [reduce(pieces) for pieces in passes(self.network, sources, output, default_chunk(self.config))], form
-
-    def _bits(self, pieces: Pieces, *, total: bool) -> Tensor:
-        """Turn nats into bits, joined or summed up."""
-        is_target = torch.from_numpy(self.alphabet.is_target_token)
-        found = []
-        for tokens, nats in pieces:
-            bits = _in_bits(nats)
-            if not bits[is_target[tokens.cpu()].to(bits.device)].isfinite().all():
-                raise RunError(f"{self.name}: the model's log-likelihoods are not finite; are its weights whole?")
-            found.append(bits.nansum(dtype=torch.float64)[None] if total else bits)
-        return torch.cat(found).sum() if total else torch.cat(found)
-
-
-def _shaped(results: list[Tensor], form: Form, *, stack: bool = False) -> Tensor | list[Tensor]:
-    if form == "one":
-        return results[0]
-    return torch.stack(results) if stack or form == "rows" else results
-
-
-def _join(pieces: Pieces) -> Tensor:
-    return torch.cat([values for _, values in pieces])
-
-
-def _mean(pieces: Pieces) -> Tensor:
-    total, count, dtype = torch.zeros(()), 0, torch.float32
-    for _, values in pieces:
-        total = total.to(values.device) + values.sum(0, dtype=torch.float64)
-        count, dtype = count + values.shape[0], values.dtype
-    return (total / count).to(dtype)
-
-
-def _finished(piece: Tensor, output: StreamOutput) -> Tensor:
-    return _in_bits(piece) if output == "log_likelihood" else piece
-
-
-def _in_bits(nats: Tensor) -> Tensor:
-    return (nats.double() / math.log(2)).to(nats.dtype)

@@ -80,8 +80,10 @@ def stream(
                 "log_likelihood needs a causal model; this one sees both sides of a base, itself included"
             )
         return _log_likelihoods(model, _cut(tokens, chunk))
-    head: Callable[[Tensor], Tensor] = model.logits_of if output == "logits" else lambda hidden: hidden
     if causal:
+        head: Callable[[Tensor], Tensor] = (
+            torch.no_grad()(model.logits_of) if output == "logits" else lambda hidden: hidden
+        )
         return (head(hidden) for hidden, _ in read(model, _cut(tokens, chunk)))
     whole = tokens if isinstance(tokens, Tensor) else torch.cat(list(tokens), dim=1)
     return _both_sides(model, whole, output, chunk, spill)

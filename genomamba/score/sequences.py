@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, TypeAlias
@@ -18,12 +17,9 @@ from genomamba.coordinates import Interval
 from genomamba.data.bed import read_intervals
 from genomamba.data.genome import Genome
 from genomamba.errors import ConfigError, DataError
-from genomamba.model import LanguageModel
-from genomamba.model.streaming import Output, stream
-from genomamba.model.together import run_together
-from genomamba.score.reading import Reading, Strand, packs
+from genomamba.score.reading import Reading, Strand
 
-__all__ = ["Form", "Held", "Region", "Sequences", "Single", "Source", "passes", "pieces_of", "read_sequences"]
+__all__ = ["Form", "Held", "Region", "Sequences", "Single", "Source", "pieces_of", "read_sequences"]
 
 Single: TypeAlias = str | bytes | Tensor
 """Text, or token ids: (length,), or (batch, length) for rows of one length."""
@@ -120,39 +116,6 @@ def pieces_of(source: Source, size: int) -> Iterator[Tensor]:
     """Give the tokens of a sequence in pieces (1, at most `size`), int64, left to right."""
     for start in range(0, len(source), size):
         yield source.tokens(start, min(start + size, len(source)))
-
-
-def passes(
-    model: LanguageModel, sources: Iterable[Source], output: Output, chunk: int
-) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
-    """Run a model over sequences: short ones that follow each other together, long ones as streams.
-
-    Parameters
-    ----------
-    model : LanguageModel
-        In evaluation mode.
-    sources : iterable of Source
-        Of one token or more each.
-    output : {"logits", "hidden", "log_likelihood"}
-        As of `genomamba.model.streaming.stream`.
-    chunk : int
-        Most tokens of a pass.
-
-    Yields
-    ------
-    iterator of (tokens, values)
-        For each sequence its pieces, left to right: tokens (piece,), and what the model says of them, (piece, ...), on
-        its device. To be used up before the next is asked for.
-    """
-    for pack in packs(sources, chunk):
-        if len(pack) == 1:
-            given, kept = itertools.tee(pieces_of(pack[0], chunk))
-            values = stream(model, given, output=output, chunk=chunk)
-            yield ((tokens[0], piece[0]) for tokens, piece in zip(kept, values, strict=True))
-        else:
-            sequences = [source.tokens(0, len(source))[0] for source in pack]
-            for tokens, whole in zip(sequences, run_together(model, sequences, output), strict=True):
-                yield iter([(tokens, whole)])
 
 
 def _held(given: Any, what: str, config: ModelConfig, strand: Strand) -> Held:

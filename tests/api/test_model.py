@@ -185,7 +185,8 @@ def test_what_is_drawn_is_as_likely_as_it_says(make_model, draw_text, fasta, rec
 def test_a_model_is_a_module_with_gradients(make_model, draw_text):
     model, ids = make_model(), torch.from_numpy(DNA.encode(draw_text(20)))
     assert not model.training
-    assert not model.logits(ids).requires_grad
+    assert not any(result.requires_grad for result in (model.logits(ids), model.embed(ids), model.log_likelihood(ids)))
+    assert not any(piece.requires_grad for piece in model.stream(ids, chunk=8))
     model(ids[None], cu_seqlens=torch.tensor([0, 8, 20])).sum().backward()
     assert all(weight.grad is not None for weight in model.parameters())
     close(model(ids[None]), model.network(ids[None]))

@@ -107,6 +107,12 @@ def test_a_piece_is_asked_for_when_the_one_before_it_is_done():
         assert len(taken) == done
 
 
+@pytest.mark.parametrize("output", ["logits", "hidden"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_piece_holds_on_to_the_graph(kind, output):
+    assert not any(piece.requires_grad for piece in stream(make_model(kind), make_tokens(20), output=output, chunk=8))
+
+
 def test_gradients_stay_on_for_the_caller():
     model = make_model("bidirectional")
     for _ in stream(model, make_tokens(20), chunk=5):
