@@ -1,6 +1,8 @@
 """What is saved loads as it was, with a card; what is pushed is what is saved."""
 
+import ast
 import shutil
+from pathlib import Path
 
 import huggingface_hub
 import pytest
@@ -99,6 +101,13 @@ def test_what_cannot_be_loaded_is_told_in_one_line(make_model, tmp_path, options
     with pytest.raises(kind, match=message) as caught:
         genomamba.from_pretrained(**given)
     assert "\n" not in str(caught.value)
+
+
+def test_type_checkers_see_the_names_that_come_later():
+    (guarded,) = [node for node in ast.parse(Path(genomamba.__file__).read_text()).body if isinstance(node, ast.If)]
+    (imported,) = guarded.body
+    assert imported.module == "genomamba.api"
+    assert {name.name for name in imported.names} == set(genomamba.__all__) - {"__version__"}
 
 
 def test_names_of_the_package_come_when_they_are_asked_for():

@@ -139,6 +139,15 @@ def test_embeddings_of_an_equivariant_model_change_halves_and_order_with_the_str
     assert model.embed([text, other], pool="mean").shape == (2, 16)
 
 
+@pytest.mark.parametrize("kind", ["causal", "equivariant"])
+def test_a_pooled_embedding_is_the_mean_over_the_sequence(make_model, draw_text, monkeypatch, kind):
+    monkeypatch.setattr("genomamba.api.default_chunk", lambda config: 16)
+    model, texts = make_model(kind), [draw_text(50), draw_text(7)]
+    expected = torch.stack([model.embed(text).mean(0) for text in texts])
+    close(model.embed(texts, pool="mean"), expected)
+    close(model.embed(texts[0], pool="mean"), expected[0])
+
+
 @pytest.mark.parametrize(
     ("kind", "output", "whole"),
     [

@@ -83,6 +83,7 @@ def test_the_run_folder_is_complete(finished):
     best = min((row for row in rows if row["kind"] == "valid"), key=lambda row: row["loss"])
     assert evaluation["checkpoint_step"] == best["step"]
     assert load_model(out).config.d_model == 16
+    assert f"{evaluation['splits']['test']['bits_per_base']:.4f}" in (out / "README.md").read_text()
 
 
 def test_its_config_gives_the_same_run_again(finished, tmp_path):
