@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genomamba.alphabet import get_alphabet
+from genomamba.alphabet import Alphabet, get_alphabet
 from genomamba.config import ModelConfig
 from genomamba.coordinates import Interval
 from genomamba.data.bed import read_intervals
@@ -160,8 +160,7 @@ def _of_genome(given: tuple[Any, ...], config: ModelConfig, strand: Strand) -> t
         if genome.alphabet is not alphabet:
             raise ConfigError(f"the genome was opened with {genome.alphabet.name}, and the model has {alphabet.name}")
     elif isinstance(fasta, str | Path):
-        # Nobody who names a region wants it left out for its contig.
-        genome = Genome.open([fasta], alphabet, contigs=["*"])
+        genome = _open(fasta, alphabet)
     else:
         raise ConfigError(f"the FASTA is of type {type(fasta).__name__}; give its path, or an open Genome")
     if isinstance(regions, Path) or (isinstance(regions, str) and regions.lower().endswith(_BED)):
@@ -171,6 +170,16 @@ def _of_genome(given: tuple[Any, ...], config: ModelConfig, strand: Strand) -> t
     else:
         found, form = [_interval(genome, regions)], "one"
     return [Reading(genome, interval, strand) for interval in found], "one" if form == "one" else "many"
+
+
+def _open(fasta: str | Path, alphabet: Alphabet) -> Genome:
+    try:
+        # Nobody who names a region wants it left out for its contig.
+        return Genome.open([fasta], alphabet, contigs=["*"])
+    except DataError as error:
+        if Path(fasta).exists():
+            raise
+        raise DataError(f"{error} (a tuple is (fasta, regions); sequences go in a list)") from None
 
 
 def _interval(genome: Genome, region: Any) -> Interval:

@@ -235,6 +235,7 @@ WRONG = {
     "number": (7, ConfigError, "^the sequence is of type int; give text, a list of texts"),
     "none in a list": (["A", None], ConfigError, "^sequence 1 is of type NoneType"),
     "texts in a tuple": (("ACGT", "ACGT", "AC"), ConfigError, r"^a tuple of 3 was given; .* sequences go in a list"),
+    "two texts in a tuple": (("ACGT", "AC"), DataError, r"^ACGT: no such file; .*\(a tuple is \(fasta, regions\); seq"),
     "no such file": (("nowhere.fa", "chr1"), DataError, "^nowhere.fa: no such file"),
     "no path": ((7, "chr1"), ConfigError, "^the FASTA is of type int"),
     "past the end": (("{fasta}", "chr1:1-305"), DataError, "^chr1:1-305: chr1 has 304 bases; stay within it"),
