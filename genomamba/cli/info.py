@@ -113,20 +113,22 @@ def _known(checkpoint: Checkpoint) -> list[str]:
     provenance = provenance_of(checkpoint)
     with damage_told(checkpoint.name):
         rows = {"layout": checkpoint.layout.kind} | rows_of(checkpoint.config, provenance)
-        rows |= {f"on the {part}": figure for part, figure in figures_of(provenance).items()}
+        rows |= {f"on the {part}": figure for part, figure in figures_of(checkpoint.config, provenance).items()}
     width = max(map(len, rows))
     lines = [f"{heading:<{width}}  {text}" for heading, text in rows.items()]
     return [f"{checkpoint.name}: {what_it_is(checkpoint.config)}.", "", *lines]
 
 
 def _costs(costs: Sequence[Cost], model: LanguageModel, device: str, threads: int) -> list[str]:
+    from genomamba.report.model_facts import unit_of
     from genomamba.report.words import duration
     from genomamba.score.likelihood import default_chunk
 
+    unit = f"{unit_of(model.config)}s"
     machine = f"{_cpu()}, {threads} thread{'s'[: threads != 1]}, {device}"
     lines = [
-        f"one sequence read without gradient, in pieces of {default_chunk(model.config):,} bases ({machine}):",
-        f"{'bases':>13} {'time':>15} {'bases/s':>12} {'memory':>12}",
+        f"one sequence read without gradient, in pieces of {default_chunk(model.config):,} {unit} ({machine}):",
+        f"{unit:>13} {'time':>15} {unit + '/s':>12} {'memory':>12}",
     ]
     for cost in costs:
         how = "measured" if cost.extrapolated_from is None else f"extrapolated from {cost.extrapolated_from:,}"

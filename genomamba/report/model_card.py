@@ -14,7 +14,7 @@ from genomamba.config import ModelConfig
 from genomamba.files import atomic_file
 from genomamba.model.checkpoint import open_checkpoint
 from genomamba.report import words
-from genomamba.report.model_facts import SPLITS, damage_told, is_causal, provenance_of, rows_of, what_it_is
+from genomamba.report.model_facts import SPLITS, damage_told, is_causal, provenance_of, rows_of, unit_of, what_it_is
 
 __all__ = ["CARD", "render_card", "write_card", "write_run_card"]
 
@@ -83,7 +83,7 @@ def _fill_in(
         limits=_limits(config, provenance),
         causal=is_causal(config),
         has_letters=config.alphabet != TOKENS,
-        unit="byte" if config.alphabet == "bytes" else "base",
+        unit=unit_of(config),
     )
 
 
@@ -120,19 +120,22 @@ def _worse_than_markov(evaluation: Mapping[str, Any]) -> list[str]:
 
 
 def _limits(config: ModelConfig, provenance: Mapping[str, Any]) -> list[str]:
-    limits = []
+    limits, unit = [], unit_of(config)
     if context := provenance.get("context"):
         limits.append(
-            f"It was trained on windows of {context:,} bases. Longer sequences can be read, in memory that does not "
+            f"It was trained on windows of {context:,} {unit}s. Longer sequences can be read, in memory that does not "
             "depend on it, but whether what lies further back helps has to be measured."
             if is_causal(config)
-            else f"It was trained on windows of {context:,} bases; on longer sequences its predictions are untried."
+            else f"It was trained on windows of {context:,} {unit}s; on longer sequences its predictions are untried."
         )
     if is_causal(config):
-        limits.append("It sees what lies before a base and nothing after it; scores depend on the strand that is read.")
+        limits.append(
+            f"It sees what lies before a {unit} and nothing after it"
+            + ("; scores depend on the strand that is read." if unit == "base" else ".")
+        )
     else:
         limits.append(
-            "It sees both sides of a base: its predictions do not multiply to the probability of a sequence, and it "
+            f"It sees both sides of a {unit}: its predictions do not multiply to the probability of a sequence, and it "
             "draws no new ones."
         )
     if config.alphabet not in ("bytes", TOKENS):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +25,7 @@ __all__ = [
     "parameters_of",
     "provenance_of",
     "rows_of",
+    "unit_of",
     "what_it_is",
 ]
 
@@ -56,9 +57,14 @@ def parameters_of(config: ModelConfig) -> int:
         return count_parameters(LanguageModel(config))
 
 
+def unit_of(config: ModelConfig) -> str:
+    """What one symbol is called: base, byte or token."""
+    return {"bytes": "byte", TOKENS: "token"}.get(config.alphabet, "base")
+
+
 def what_it_is(config: ModelConfig) -> str:
     """Say in one sentence what a model does."""
-    unit = "token" if config.alphabet == TOKENS else "byte" if config.alphabet == "bytes" else "base"
+    unit = unit_of(config)
     if is_causal(config):
         return f"A causal Mamba language model: it predicts each {unit} from those before it"
     if config.equivariant:
@@ -83,22 +89,26 @@ def rows_of(config: ModelConfig, provenance: Mapping[str, Any]) -> dict[str, str
         "network": network,
         "alphabet": _alphabet_in_words(config),
         "reads": _reading_in_words(config),
-        "trained on": _training_in_words(provenance),
+        "trained on": _training_in_words(provenance, unit_of(config)),
     }
     if source := provenance.get("source"):
         rows["from"] = f"{source['model']}, {source['layout']} layout"
     if run := provenance.get("run"):
-        rows["run"] = _run_in_words(run)
+        rows["run"] = _run_in_words(run, unit_of(config))
+        if run.get("init"):
+            rows["started from"] = f"{run['init']}, whose own data are not among those of the run"
     return {name: text for name, text in rows.items() if text}
 
 
-def figures_of(provenance: Mapping[str, Any]) -> dict[str, str]:
+def figures_of(config: ModelConfig, provenance: Mapping[str, Any]) -> dict[str, str]:
     """Say in short texts what the model costs on held-out sequence, by its part."""
     evaluation = (provenance.get("run") or {}).get("evaluation") or {"splits": {}}
     figures = {}
     for name, split in evaluation["splits"].items():
         masked = "masked " if evaluation["objective"] == "masked" else ""
-        figures[SPLITS[name]] = f"{split['bits_per_base']:.4f} bits per {masked}base, of {split['bases']:,}"
+        figures[SPLITS[name]] = (
+            f"{split['bits_per_base']:.4f} bits per {masked}{unit_of(config)}, of {split['bases']:,}"
+        )
         if split["markov"] is not None:
             figures[SPLITS[name]] += f"; Markov order {evaluation['markov_order']} {split['markov']:.4f}"
     return figures
@@ -119,9 +129,19 @@ def provenance_of(checkpoint: Checkpoint) -> dict[str, Any]:
     if (folder / "run.json").is_file():
         known["run"] = _run_facts(read_run(folder))
     if checkpoint.layout.kind != _NATIVE and "source" not in known:
-        name = checkpoint.name if is_hub_name(checkpoint.name) else Path(checkpoint.name).resolve().name
-        known["source"] = {"model": name, "layout": checkpoint.layout.kind}
+        known["source"] = {"model": _public_name(checkpoint.name), "layout": checkpoint.layout.kind}
     return known
+
+
+def _public_name(model: str) -> str:
+    """Name of a model on the hub, or of its folder, without the way to it."""
+    return model if is_hub_name(model) else Path(model).resolve().name
+
+
+def _contigs_of(contigs: Iterable[Mapping[str, Any]], split: str) -> dict[str, Any]:
+    """Count and name the contigs that are wholly in one part; of very many, the first."""
+    names = [one["name"] for one in contigs if one.get("split") == split]
+    return {"count": len(names), "names": names[:_MOST_NAMES]}
 
 
 def _run_facts(run: RunFiles) -> dict[str, Any]:
@@ -136,10 +156,8 @@ def _run_facts(run: RunFiles) -> dict[str, Any]:
         "splits": {
             name: {key: split.get(key) for key in ("bases", "contigs", "gc")} for name, split in card["splits"].items()
         },
-        "held_out_contigs": {
-            name: [one["name"] for one in card["contigs"] if one.get("split") == name][:_MOST_NAMES]
-            for name in ("valid", "test")
-        },
+        "held_out_contigs": {name: _contigs_of(card["contigs"], name) for name in ("valid", "test")},
+        "init": _public_name(run.config["init"]) if run.config and run.config.get("init") else None,
         "evaluation": _evaluation_facts(run.evaluation),
     }
 
@@ -181,11 +199,13 @@ def _reading_in_words(config: ModelConfig) -> str:
     return "both ways, both strands at once" if config.equivariant else "both ways, one strand at a time"
 
 
-def _training_in_words(provenance: Mapping[str, Any]) -> str:
-    objective = {"next_token": "the next base", "masked": "masked bases"}.get(str(provenance.get("objective")), "")
+def _training_in_words(provenance: Mapping[str, Any], unit: str) -> str:
+    objective = {"next_token": f"the next {unit}", "masked": f"masked {unit}s"}.get(
+        str(provenance.get("objective")), ""
+    )
     words = [f"predicting {objective}"] if objective else []
     if context := provenance.get("context"):
-        words.append(f"windows of {context:,} bases")
+        words.append(f"windows of {context:,} {unit}s")
     if strand := provenance.get("strand"):
         words.append(
             {"random": "a strand drawn for each", "forward": "the strand of the file"}.get(strand, "both strands")
@@ -193,12 +213,12 @@ def _training_in_words(provenance: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
-def _run_in_words(run: Mapping[str, Any]) -> str:
+def _run_in_words(run: Mapping[str, Any], unit: str) -> str:
     words = [f"genomamba {run['genomamba']}"] if "genomamba" in run else []
     if run.get("finished"):
         words.append(str(run["finished"])[:10])
     if "steps" in run:
         words.append(f"{run['steps']:,} steps")
     if "bases" in run:
-        words.append(f"{run['bases']:,} bases read")
+        words.append(f"{run['bases']:,} {unit}s read")
     return ", ".join(words)

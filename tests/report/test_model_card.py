@@ -18,7 +18,7 @@ def provenance(bits=1.9, markov=1.95, objective="next_token"):
             "genomamba": "0.1.0", "finished": "2026-01-02T03:04:05+00:00", "steps": 7, "bases": 8_000,
             "inputs": [{"name": "a|b.fa", "bytes": 5_000, "sha256": "ab12"}],
             "splits": {"train": {"bases": 9_999, "contigs": 3, "gc": 0.41}, "test": {"bases": 0}},
-            "held_out_contigs": {"valid": [], "test": ["chr2"]},
+            "held_out_contigs": {"valid": {"count": 0, "names": []}, "test": {"count": 9, "names": ["chr2", "chr3"]}},
             "evaluation": evaluation,
         },
     }  # fmt: skip
@@ -37,9 +37,22 @@ def test_what_a_run_knows_is_in_the_card():
     assert "| test | 1,234 | 1.9000 | 1.9500 | 1.9900 |" in text
     assert "| a\\|b.fa | 5.0 kB | `ab12` |" in text
     assert "| training | 9,999 | 3 | 41.0 % |" in text
-    assert "Whole contigs of the test: chr2." in text
+    assert "Whole contigs of the test: chr2, chr3 and 7 more." in text
     assert "| run | genomamba 0.1.0, 2026-01-02, 7 steps, 8,000 bases read |" in text
     assert "does better" not in text
+
+
+def test_a_run_that_began_with_weights_names_them():
+    known = provenance()
+    known["run"]["init"] = "someone/else"
+    assert "| started from | someone/else, whose own data are not among those of the run |" in card(known).text
+
+
+def test_a_model_of_bytes_is_told_in_bytes():
+    text = card(provenance(), alphabet="bytes").text
+    assert "| part | bytes | bits per byte | Markov order 5 | order 0 |" in text
+    assert "windows of 256 bytes" in text
+    assert " base" not in text
 
 
 def test_a_model_that_counting_words_beats_is_said_to_be():

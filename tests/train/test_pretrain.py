@@ -135,6 +135,7 @@ def test_init_goes_on_from_given_weights(make_config, finished, tmp_path):
     assert further["splits"]["test"]["bits_per_base"] == pytest.approx(
         evaluation["splits"]["test"]["bits_per_base"], abs=1e-3
     )
+    assert "| started from | " + out.name in (tmp_path / "run/README.md").read_text()
     with pytest.raises(ConfigError, match="--init fixes the shape"):
         run(make_config(init=str(out), out=str(tmp_path / "other")))
 
