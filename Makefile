@@ -29,8 +29,8 @@ help: ## show the targets
 demo: .venv/installed ## train on three yeasts, compare with Markov models, write a report; 3 minutes on two cores
 	.venv/bin/genomamba pretrain --max-minutes 1.5 --out runs/demo --force
 
-test: .venv/installed-dev ## quick tests
-	.venv/bin/python -m pytest
+test: .venv/installed-dev ## quick tests, on up to four cores
+	.venv/bin/python -m pytest -n logical --maxprocesses 4 --dist worksteal
 
 test-slow: .venv/installed-dev ## the tests that take minutes each
 	.venv/bin/python -m pytest -m slow

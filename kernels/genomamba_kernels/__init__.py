@@ -1,6 +1,6 @@
-"""Kernels of state-space models, for CPUs: the selective scan, the causal convolution, the mixer.
+"""Kernels of state-space models, for CPUs and GPUs: the selective scan, the causal convolution, the mixer.
 
-They know nothing of DNA and need torch and numba alone. `README.md` in the folder above gives the
+They know nothing of DNA and need torch and numba, and Triton on a GPU. `README.md` in the folder above gives the
 symbols, the layout and the derivation of both passes.
 """
 
@@ -11,6 +11,7 @@ from genomamba_kernels.mixer.arguments import MixerState, MixerWeights
 from genomamba_kernels.mixer.op import fused_mixer
 from genomamba_kernels.mixer.step import mixer_step
 from genomamba_kernels.scan.op import selective_scan
+from genomamba_kernels.scan.step import selective_scan_step
 
 __all__ = [
     "MixerState",
@@ -21,5 +22,6 @@ __all__ = [
     "get_num_threads",
     "mixer_step",
     "selective_scan",
+    "selective_scan_step",
     "set_num_threads",
 ]

@@ -26,24 +26,60 @@ def check_scan(
 ) -> None:
     """Raise ValueError where the arguments of `selective_scan` disagree with each other."""
     where = "selective_scan"
-    if u.dim() != 3:
-        raise ValueError(f"{where}: u has shape {_shape(u)}, expected (b l d)")
-    if A.dim() != 2:
-        raise ValueError(f"{where}: A has shape {_shape(A)}, expected (d n)")
-    sizes = {"b": u.shape[0], "l": u.shape[1], "d": u.shape[2], "n": A.shape[1]}
-    _check_sizes(where, "u", sizes, "bld")
-    _check_shape(where, "A", A, "dn", sizes, "u")
-    _check_state_size(where, sizes["n"])
-    _check_shape(where, "delta", delta, "bld", sizes, "u")
-    _check_shape(where, "B", B, "bln", sizes, "u")
-    _check_shape(where, "C", C, "bln", sizes, "u")
-    _check_shape(where, "D", D, "d", sizes, "u")
-    _check_shape(where, "z", z, "bld", sizes, "u")
-    _check_shape(where, "delta_bias", delta_bias, "d", sizes, "u")
+    sizes = _check_scan_sizes(where, "bl", u, delta, A, B, C, D, z, delta_bias)
     sequences = _check_packing(where, "u", sizes, cu_seqlens)
     _check_shape(where, "initial_state", initial_state, sequences + "dn", sizes, "u")
     named = {"delta": delta, "A": A, "B": B, "C": C, "D": D, "z": z, "delta_bias": delta_bias}
     _check_kind(where, "u", u, named | {"initial_state": initial_state})
+
+
+def check_scan_step(
+    state: Tensor,
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    delta_bias: Tensor | None,
+) -> None:
+    """Raise ValueError where the arguments of `selective_scan_step` disagree with each other."""
+    where = "selective_scan_step"
+    sizes = _check_scan_sizes(where, "b", u, delta, A, B, C, D, z, delta_bias)
+    _check_shape(where, "state", state, "bdn", sizes, "u")
+    named = {"delta": delta, "A": A, "B": B, "C": C, "D": D, "z": z, "delta_bias": delta_bias}
+    _check_kind(where, "u", u, named | {"state": state})
+
+
+def _check_scan_sizes(
+    where: str,
+    positions: str,
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    delta_bias: Tensor | None,
+) -> dict[str, int]:
+    """Check all shapes but that of the state, and return the sizes by axis; `positions` are the axes before d or n."""
+    if u.dim() != len(positions) + 1:
+        raise ValueError(f"{where}: u has shape {_shape(u)}, expected ({' '.join(positions)} d)")
+    if A.dim() != 2:
+        raise ValueError(f"{where}: A has shape {_shape(A)}, expected (d n)")
+    sizes = dict(zip(positions + "d", u.shape, strict=True)) | {"n": A.shape[1]}
+    _check_sizes(where, "u", sizes, positions + "d")
+    _check_shape(where, "A", A, "dn", sizes, "u")
+    _check_state_size(where, sizes["n"])
+    _check_shape(where, "delta", delta, positions + "d", sizes, "u")
+    _check_shape(where, "B", B, positions + "n", sizes, "u")
+    _check_shape(where, "C", C, positions + "n", sizes, "u")
+    _check_shape(where, "D", D, "d", sizes, "u")
+    _check_shape(where, "z", z, positions + "d", sizes, "u")
+    _check_shape(where, "delta_bias", delta_bias, "d", sizes, "u")
+    return sizes
 
 
 def check_conv(

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from genomamba_kernels import _checks, causal_conv1d, selective_scan
+from genomamba_kernels import _checks, causal_conv1d, selective_scan, selective_scan_step
 
 
 def scan_shapes(**changes):
@@ -75,6 +75,27 @@ def test_message_of_the_scan(changes, message):
     with pytest.raises(ValueError) as raised:  # noqa: PT011
         selective_scan(**scan_shapes(**changes))
     assert str(raised.value) == f"selective_scan: {message}"
+
+
+STEP_MESSAGES = [
+    ({"u": (2, 1, 3)}, "u has shape (2, 1, 3), expected (b d)"),
+    ({"u": (0, 3)}, "u has shape (0, 3), expected (b d) without a 0"),
+    ({"A": (3, 0)}, "A has d_state 0, expected 1 to 256"),
+    ({"B": (2, 5)}, "B has shape (2, 5), expected (b n) with n=4 as in A"),
+    ({"z": (1, 3)}, "z has shape (1, 3), expected (b d) with b=2 as in u"),
+    ({"state": (2, 4, 3)}, "state has shape (2, 4, 3), expected (b d n) with d=3 as in u"),
+    ({"C": torch.ones(2, 4).long()}, "C is torch.int64, expected float32, bfloat16 or float64"),
+    ({"backend": "gpu"}, "backend is 'gpu', expected one of 'auto', 'cpu', 'triton', 'reference'"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), STEP_MESSAGES, ids=[message for _, message in STEP_MESSAGES])
+def test_message_of_the_step(changes, message):
+    shapes = {"state": (2, 3, 4), "u": (2, 3), "delta": (2, 3), "A": (3, 4), "B": (2, 4), "C": (2, 4)} | changes
+    given = {name: torch.ones(shape) if isinstance(shape, tuple) else shape for name, shape in shapes.items()}
+    with pytest.raises(ValueError) as raised:  # noqa: PT011
+        selective_scan_step(**given)
+    assert str(raised.value) == f"selective_scan_step: {message}"
 
 
 @pytest.mark.parametrize(("changes", "message"), CONV_MESSAGES, ids=[message for _, message in CONV_MESSAGES])
