@@ -192,9 +192,10 @@ def _check_free(out: Path, force: bool) -> Path:
 
 def _in_words(targets: Targets, held_out: _HeldOut, window: Window, unit: str) -> str:
     where = "before" if window.causal else "around"
+    count = len(targets.blocks)
     text = (
-        f"{len(targets.blocks):,} blocks of {window.size:,} {unit}s, out of {targets.usable:,} {held_out.name} that"
-        f" have {window.context:,} {unit}s of context"
+        f"{count:,} block{'' if count == 1 else 's'} of {window.size:,} {unit}s, out of {targets.usable:,} "
+        f"{held_out.name} that have {window.context:,} {unit}s of context"
     )
     if left_out := targets.bases - targets.usable:
         text += f"; {left_out:,} have fewer {unit}s {where} them on their contig"

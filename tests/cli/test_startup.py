@@ -33,6 +33,7 @@ sys.stderr.write(json.dumps({"code": code, "modules": sorted(sys.modules)}))
         ["--version"],
         ["pretrain", "-h"],
         ["likelihood", "-h"],
+        ["evaluate", "-h"],
         ["generate", "-h"],
         ["index", "-h"],
         ["report", "-h"],
