@@ -106,7 +106,7 @@ class EvaluateConfig:
     """Score bases of this stretch: chr1, or chr1:1,001-2,000 (1-based, inclusive, as in samtools)."""
     bed: str | None = None
     """Score bases of the stretches in this BED file.
-    Default, also without --region: what a run held out; all contigs where it has not read the FASTA."""
+    Where neither is given: what a run held out, or all contigs of a FASTA that it has not read."""
     split: Literal["test", "valid"] | None = None
     """Which of the parts that a run held out. Default: test."""
     cache_dir: str | None = None

@@ -11,7 +11,7 @@ from genomamba.data.recall import MARKERS, RecallTask
 from genomamba.errors import ConfigError
 from genomamba.model import LanguageModel
 from genomamba.train.recall import Stage, recall_accuracy, stages_to, train_recall
-from toys import RecallingModel
+from toys import MarkovModel, RecallingModel, dna_table
 
 ONE = RecallTask(markers=("GGT",), payload=1)
 
@@ -23,6 +23,20 @@ def test_a_model_built_to_recall_is_right_at_every_distance(chunk):
     found = recall_accuracy(model, ONE, [4, 5, 300, 16_384], sequences=4, chunk=chunk, after_chunk=read.append)
     assert [(one.distance, one.asked, one.right) for one in found] == [(d, 4, 4) for d in (4, 5, 300, 16_384)]
     assert sum(read) == 4 * 16_384
+
+
+def test_each_base_of_a_payload_is_predicted_where_the_one_before_it_was_read():
+    follows = {"A": "C", "C": "G", "G": "T", "T": "A"}
+    table = dna_table({base: [float(other == after) for other in "ACGT"] for base, after in follows.items()})
+    task = RecallTask(markers=("GGT", "GGA"), payload=2)
+    model = MarkovModel(table).eval()
+    (found,) = recall_accuracy(model, task, [64], sequences=50)
+    right = 0
+    for index in range(50):
+        for row in task.question(index, 64).asked:
+            text = "".join("ACGT"[code] for code in row)
+            right += sum(follows[text[at - 1]] == text[at] for at in (3, 4))
+    assert (found.asked, found.right) == (200, right)
 
 
 def test_without_its_state_it_can_only_guess():
