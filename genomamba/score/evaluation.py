@@ -122,9 +122,9 @@ def _held_out(name: str, config: EvaluateConfig, alphabet: Alphabet) -> _HeldOut
         given, alphabet, cache_dir=config.cache_dir, contigs=config.contigs, chrom_map=config.chrom_map
     )
     if config.region is not None:
-        return _HeldOut(genome, intervals_of(genome, config.region), f"bases of {config.region}")
+        return _HeldOut(genome, intervals_of(genome, config.region), config.region)
     if config.bed is not None:
-        return _HeldOut(genome, read_bed(config.bed, genome), f"bases of {config.bed}")
+        return _HeldOut(genome, read_bed(config.bed, genome), config.bed)
     if run is not None and (known := _read_by(run) & {one["sha256"] for one in genome.inputs}):
         if known != _read_by(run) or len(known) < len(genome.inputs):
             raise ConfigError(
@@ -134,7 +134,7 @@ def _held_out(name: str, config: EvaluateConfig, alphabet: Alphabet) -> _HeldOut
         return _part_of_run(run, dataclasses.replace(_settings_of(run), fasta=config.fasta), config, alphabet)
     if config.split is not None:
         raise ConfigError(f"--split is a part that {run} held out, and --fasta is none of its files; leave it out")
-    return _HeldOut(genome, intervals_of(genome, None), "bases of all contigs")
+    return _HeldOut(genome, intervals_of(genome, None), "all contigs")
 
 
 def _part_of_run(run: Path, settings: PretrainConfig, config: EvaluateConfig, alphabet: Alphabet) -> _HeldOut:
@@ -156,7 +156,7 @@ def _part_of_run(run: Path, settings: PretrainConfig, config: EvaluateConfig, al
         raise ConfigError(
             f"{run} held nothing out for {_NAMES[part]}; name bases by --region or --bed, or another --split"
         )
-    return _HeldOut(genome, stretches, f"{_NAMES[part]} bases of {run}")
+    return _HeldOut(genome, stretches, f"the {_NAMES[part]} part of {run}")
 
 
 def _run_of(name: str) -> Path | None:
@@ -194,7 +194,7 @@ def _in_words(targets: Targets, held_out: _HeldOut, window: Window, unit: str) -
     where = "before" if window.causal else "around"
     count = len(targets.blocks)
     text = (
-        f"{count:,} block{'' if count == 1 else 's'} of {window.size:,} {unit}s, out of {targets.usable:,} "
+        f"{count:,} block{'' if count == 1 else 's'} of {window.size:,} {unit}s, out of {targets.usable:,} {unit}s in "
         f"{held_out.name} that have {window.context:,} {unit}s of context"
     )
     if left_out := targets.bases - targets.usable:

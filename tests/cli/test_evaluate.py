@@ -60,7 +60,7 @@ def test_full_context_is_the_likelihood_of_the_whole_contig(evaluate, trained_on
         assert float(row["bits_per_base"]) == pytest.approx(costs[int(row["context"])] / 16, abs=2e-6)
         assert row["low"] == row["change_high"] == ""
     first, *table = shown.splitlines()
-    assert first == "1 block of 16 bases, out of 16 bases of three:1,985-2,000 that have 1,984 bases of context"
+    assert first == "1 block of 16 bases, out of 16 bases in three:1,985-2,000 that have 1,984 bases of context"
     assert table[0].split() == [
         "context",
         "bits",
@@ -82,11 +82,13 @@ def test_full_context_is_the_likelihood_of_the_whole_contig(evaluate, trained_on
 def test_a_run_is_scored_on_what_it_held_out(evaluate, trained_on):
     shown = evaluate("run", "--split", "valid", "--contexts", "16,64", "--out", evaluate.out)
     facts = json.loads((evaluate.out / "contexts.json").read_text())
-    assert facts["scored"] == "validation bases of run"
+    assert facts["scored"] == "the validation part of run"
     assert (facts["objective"], facts["trained_context"]) == ("next_token", 128)
     held_out = json.loads((trained_on / "run/dataset.json").read_text())["splits"]["valid"]["bases"]
     assert facts["bases"] == held_out
-    assert f"out of {facts['usable_bases']:,} validation bases of run that have 64 bases of context" in shown
+    assert (
+        f"out of {facts['usable_bases']:,} bases in the validation part of run that have 64 bases of context" in shown
+    )
     blocks = rows_of(evaluate.out / "blocks.tsv")
     assert len(blocks) == facts["blocks"] > 10
     trained = load_blocks_of_training(trained_on)
@@ -119,11 +121,11 @@ def load_blocks_of_training(folder):
 def test_the_files_of_a_run_are_known_by_their_content(evaluate, trained_on, tmp_path):
     shutil.copy(trained_on / "made.fa", tmp_path / "moved.fa")
     shown = evaluate("run", "--fasta", tmp_path / "moved.fa", "--split", "valid", "--contexts", "16")
-    assert "validation bases of run" in shown
+    assert "the validation part of run" in shown
     (tmp_path / "other.fa").write_text(">new\n" + "ACGTTGCA" * 40 + "\n")
     shown = evaluate("run", "--fasta", tmp_path / "other.fa", "--contexts", "16")
     assert shown.startswith(
-        "19 blocks of 16 bases, out of 304 bases of all contigs that have 16 bases of context; 16 have"
+        "19 blocks of 16 bases, out of 304 bases in all contigs that have 16 bases of context; 16 have"
     )
     both = evaluate("run", "--fasta", tmp_path / "other.fa", tmp_path / "moved.fa", "--contexts", "16", code=2)
     assert both.startswith("--fasta holds some of the files that run was trained on, not just these")
@@ -132,7 +134,7 @@ def test_the_files_of_a_run_are_known_by_their_content(evaluate, trained_on, tmp
 def test_a_bed_names_what_is_scored(evaluate, tmp_path):
     (tmp_path / "some.bed").write_text("one\t1000\t1032\nthree\t0\t40\n")
     shown = evaluate("run", "--bed", tmp_path / "some.bed", "--contexts", "16,24", "--out", evaluate.out)
-    assert "3 blocks of 16 bases, out of 48 bases of " in shown
+    assert "3 blocks of 16 bases, out of 48 bases in " in shown
     assert "; 24 have fewer bases before them on their contig" in shown
     starts = [(block["contig"], int(block["start"])) for block in rows_of(evaluate.out / "blocks.tsv")]
     assert starts == [("one", 1_000), ("one", 1_016), ("three", 24)]
@@ -221,4 +223,4 @@ def test_a_split_needs_a_run(evaluate, trained_on, tmp_path):
     assert "is no run; give --region or --bed" in evaluate(str(tmp_path / "bare"), "--split", "test", code=2)
     shown = evaluate(str(tmp_path / "bare"), "--contexts", "16", "--blocks", 3)
     assert shown.startswith("3 blocks of 16 bases, out of ")
-    assert "bases of all contigs that have 16 bases of context; 48 have" in shown
+    assert "bases in all contigs that have 16 bases of context; 48 have" in shown
