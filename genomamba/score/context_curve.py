@@ -52,18 +52,20 @@ def describe(points: Sequence[ContextPoint], unit: str, masked: bool) -> str:
 
 
 def verdict(points: Sequence[ContextPoint], unit: str) -> str:
-    """Say in a sentence whether the largest context helps."""
+    """Say in a sentence whether the largest context helps, and which of them has the fewest bits."""
     first, last = points[0], points[-1]
     if len(points) == 1 or np.isnan(last.change_low):
         return "one context, or one block, shows no difference; give more of them"
-    beside = f"{last.context:,} {unit}s of context against {first.context:,}"
+    text = f"{last.context:,} {unit}s of context against {first.context:,}"
     if last.change_high < 0:
-        return f"{beside} save {-last.change:.4f} bits per {unit} ({-last.change_high:.4f} to {-last.change_low:.4f})"
-    if last.change_low > 0:
-        return f"{beside} cost {last.change:.4f} bits per {unit} more ({last.change_low:.4f} to {last.change_high:.4f})"
-    return (
-        f"{beside}: no difference that these bases show ({_interval(last.change_low, last.change_high, signed=True)})"
-    )
+        text += f" save {-last.change:.4f} bits per {unit} ({-last.change_high:.4f} to {-last.change_low:.4f})"
+    elif last.change_low > 0:
+        text += f" cost {last.change:.4f} bits per {unit} more ({last.change_low:.4f} to {last.change_high:.4f})"
+    else:
+        interval = _interval(last.change_low, last.change_high, signed=True)
+        text += f": no difference that these {unit}s show ({interval})"
+    best = min(points, key=lambda point: point.bits)
+    return text if best is last else f"{text}; the fewest bits are those with {best.context:,}"
 
 
 def files_of_curve(

@@ -154,7 +154,9 @@ def test_points_are_means_and_paired_differences():
     assert (points[1].change_low, points[1].change_high) == pytest.approx((-0.1, -0.1))
     assert points[2].change_low < -0.01 < 0.01 < points[2].change_high
     assert verdict(points[:2], "base") == "64 bases of context against 16 save 0.1000 bits per base (0.1000 to 0.1000)"
-    assert verdict(points, "base").startswith("256 bases of context against 16: no difference that these bases show (-")
+    said = verdict(points, "base")
+    assert said.startswith("256 bases of context against 16: no difference that these bases show (-")
+    assert said.endswith("); the fewest bits are those with 64")
     dearer = points_of(Costs((16, 64), bits[1::-1], np.array([10, 20, 30, 40])))
     assert verdict(dearer, "base").startswith("64 bases of context against 16 cost 0.1000 bits per base more (")
 
