@@ -27,7 +27,7 @@ from genomamba.train.device import choose_device, choose_precision
 from genomamba.train.resume import checkpoints
 from genomamba.train.schedule import Limits
 
-__all__ = ["Cost", "Plan", "make_plan", "run_path"]
+__all__ = ["Cost", "Plan", "make_plan", "open_data", "run_path"]
 
 _log = logging.getLogger("genomamba")
 
@@ -168,7 +168,7 @@ def make_plan(config: PretrainConfig) -> Plan:
     given = _given_weights(config)
     config = _resolve(config, device)
     model_config = given.config if given is not None else _model_config(config)
-    genome, split = _open_data(config, get_alphabet(model_config.alphabet))
+    genome, split = open_data(config, get_alphabet(model_config.alphabet))
     assert config.context is not None
     assert config.strand is not None
     stream = SampleStream(
@@ -278,7 +278,8 @@ def _absolute(path: str | None) -> str | None:
     return None if path is None else os.path.abspath(path)
 
 
-def _open_data(config: PretrainConfig, alphabet: Alphabet) -> tuple[Genome, Split]:
+def open_data(config: PretrainConfig, alphabet: Alphabet) -> tuple[Genome, Split]:
+    """Open the genome of a run and divide it, as its settings say; raises as `make_plan` does."""
     test = config.test
     paths: list[str | Path] = list(config.fasta)
     if not paths:

@@ -7,6 +7,7 @@ GENOME = {
     "alphabet": "dna",
     "options": "",
     "likelihood": "",
+    "evaluate": "",
     "generate": "",
     "info": "",
 }

@@ -47,6 +47,7 @@ def test_threads_that_wait_sleep_soon_where_torch_can_still_be_told(first, expec
         ["--version"],
         ["pretrain", "-h"],
         ["likelihood", "-h"],
+        ["evaluate", "-h"],
         ["generate", "-h"],
         ["index", "-h"],
         ["report", "-h"],

@@ -61,6 +61,15 @@ def test_tracks_and_sequences_are_made_where_they_are_asked_for(tmp_path):
     ]
 
 
+def test_figures_against_context_are_made_where_they_are_asked_for(tmp_path):
+    target = "results/yeasts/contexts/contexts.svg"
+    *_, line = shell_lines(snakemake(tmp_path, "--dry-run", "--printshellcmds", "--cores", "2", target))
+    assert line == (
+        "genomamba evaluate results/yeasts/run --contexts 1024,8192,65536 --cache-dir results/yeasts/cache --threads 2"
+        " --out results/yeasts/contexts --force > logs/evaluate/yeasts.log 2>&1"
+    )
+
+
 def test_a_track_reads_the_files_of_its_genome(tmp_path):
     (tmp_path / "a b.fa").write_text(">1\nACGT\n")
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"genomes": [{"name": "mine", "fasta": "a b.fa"}]}))
@@ -135,15 +144,17 @@ def test_the_example_runs(tmp_path):
         "alphabet": "dna",
         "options": "--num-layers 1 --d-model 16 --context 256 --max-steps 4",
         "generate": "--length 10",
+        "evaluate": "--contexts 256,512 --blocks 2",
         "info": "--length 100 --max-seconds 0",
     }
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump({"genomes": [genome], "threads": 1}))
-    asked = ("run/report.html", "likelihood.bw", "generated.fa", "info.json")
+    asked = ("run/report.html", "likelihood.bw", "generated.fa", "contexts/contexts.png", "info.json")
     targets = [f"results/yeasts/{name}" for name in asked]
     snakemake(tmp_path, *targets, "--cores", "2", "--configfile", "tiny.yaml")
     assert (tmp_path / "results/yeasts/run/report.html").read_text().lstrip().startswith("<!")
     assert (tmp_path / "results/yeasts/likelihood.bw").stat().st_size > 230_218
     assert re.fullmatch(r">generated_1 .*\n[ACGT]{10}\n", (tmp_path / "results/yeasts/generated.fa").read_text())
     assert json.loads((tmp_path / "results/yeasts/info.json").read_text())["costs"][0]["length"] == 100
+    assert len((tmp_path / "results/yeasts/contexts/contexts.tsv").read_text().splitlines()) == 3
     assert (tmp_path / "results/yeasts/run/model.safetensors").stat().st_size
     assert "Nothing to be done" in snakemake(tmp_path, "--cores", "2", "--configfile", "tiny.yaml")
