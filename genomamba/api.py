@@ -6,8 +6,9 @@ what it reads.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from genomamba.model.generation import Sampling, generate
 from genomamba.model.streaming import Output, stream
 from genomamba.score.config import Strands
 from genomamba.score.likelihood import check_causal, default_chunk
-from genomamba.score.passes import Reduce, in_bits, in_form, join, join_bits, mean, passes, sum_bits
+from genomamba.score.passes import Reduce, finite_bits, in_form, join, join_bits, mean, passes, sum_bits
 from genomamba.score.reading import Strand
 from genomamba.score.sequences import Form, Sequences, Single, pieces_of, read_sequences
 
@@ -302,11 +303,18 @@ class Model(HubModel):
         if size < 1:
             raise ConfigError(f"chunk is {size}; it must be 1 or more, such as 16384")
         rows = form == "rows"
-        tokens = torch.cat([row.tokens(0, len(row)) for row in sources]) if rows else pieces_of(sources[0], size)
-        inner: Output = "hidden" if output == "embedding" else output
-        pieces = stream(self.network, tokens, output=inner, chunk=size, spill=None if spill is None else Path(spill))
-        found = (piece if rows else piece[0] for piece in pieces)
-        return map(in_bits, found) if output == "log_likelihood" else found
+        folder = None if spill is None else Path(spill)
+        tokens: Iterable[Tensor] = pieces_of(sources[0], size)
+        if rows:
+            tokens = torch.cat([row.tokens(0, len(row)) for row in sources]).split(size, dim=1)
+        if output == "log_likelihood":
+            given, kept = itertools.tee(tokens)
+            nats = stream(self.network, given, output=output, chunk=size)
+            pieces = finite_bits(self.alphabet, self.name, zip(kept, nats, strict=True))
+        else:
+            inner: Output = "hidden" if output == "embedding" else output
+            pieces = stream(self.network, tokens, output=inner, chunk=size, spill=folder)
+        return (piece if rows else piece[0] for piece in pieces)
 
     def generate(
         self,

@@ -18,7 +18,7 @@ from genomamba.model.together import run_together
 from genomamba.score.reading import packs
 from genomamba.score.sequences import Form, Source, pieces_of
 
-__all__ = ["Pieces", "Reduce", "in_bits", "in_form", "join", "join_bits", "mean", "passes", "sum_bits"]
+__all__ = ["Pieces", "Reduce", "finite_bits", "in_form", "join", "join_bits", "mean", "passes", "sum_bits"]
 
 Pieces: TypeAlias = Iterator[tuple[Tensor, Tensor]]
 """Of one sequence, left to right: tokens (piece,), and what a model says of them, (piece, ...)."""
@@ -72,18 +72,38 @@ def mean(pieces: Pieces) -> Tensor:
 
 
 def join_bits(alphabet: Alphabet, name: str, pieces: Pieces) -> Tensor:
-    """Return log-likelihoods in bits, (length,), from nats. Raises `RunError`, which names the model, if not finite."""
-    return torch.cat(list(_finite_bits(alphabet, name, pieces)))
+    """Return log-likelihoods in bits, (length,), from nats; raises as `finite_bits` does."""
+    return torch.cat(list(finite_bits(alphabet, name, pieces)))
 
 
 def sum_bits(alphabet: Alphabet, name: str, pieces: Pieces) -> Tensor:
     """Return the sum of what `join_bits` gives: (), float64. Tokens that are not predicted are left out."""
-    return torch.stack([bits.nansum(dtype=torch.float64) for bits in _finite_bits(alphabet, name, pieces)]).sum()
+    return torch.stack([bits.nansum(dtype=torch.float64) for bits in finite_bits(alphabet, name, pieces)]).sum()
 
 
-def in_bits(nats: Tensor) -> Tensor:
-    """Return nats as bits, rounded once."""
-    return (nats.double() / math.log(2)).to(nats.dtype)
+def finite_bits(alphabet: Alphabet, name: str, pieces: Iterable[tuple[Tensor, Tensor]]) -> Iterator[Tensor]:
+    """Turn pieces of log-likelihoods from nats into bits, rounded once.
+
+    Parameters
+    ----------
+    alphabet : Alphabet
+        Of the tokens.
+    name : str
+        Of the model, for the message.
+    pieces : iterable of (tokens, nats)
+        Of one shape each; NaN where the token is none that a model predicts.
+
+    Raises
+    ------
+    RunError
+        Where the number of another token is not finite.
+    """
+    is_target = torch.from_numpy(alphabet.is_target_token)
+    for tokens, nats in pieces:
+        bits = (nats.double() / math.log(2)).to(nats.dtype)
+        if not bits[is_target[tokens.cpu()].to(bits.device)].isfinite().all():
+            raise RunError(f"{name}: the model's log-likelihoods are not finite; are its weights whole?")
+        yield bits
 
 
 def in_form(results: list[Tensor], form: Form, *, stack: bool = False) -> Tensor | list[Tensor]:
@@ -91,12 +111,3 @@ def in_form(results: list[Tensor], form: Form, *, stack: bool = False) -> Tensor
     if form == "one":
         return results[0]
     return torch.stack(results) if stack or form == "rows" else results
-
-
-def _finite_bits(alphabet: Alphabet, name: str, pieces: Pieces) -> Iterator[Tensor]:
-    is_target = torch.from_numpy(alphabet.is_target_token)
-    for tokens, nats in pieces:
-        bits = in_bits(nats)
-        if not bits[is_target[tokens.cpu()].to(bits.device)].isfinite().all():
-            raise RunError(f"{name}: the model's log-likelihoods are not finite; are its weights whole?")
-        yield bits

@@ -296,3 +296,6 @@ def test_numbers_that_are_not_finite_are_an_error(make_model):
     for per_base in (False, True):
         with pytest.raises(RunError, match=r"^made: the model's log-likelihoods are not finite"):
             model.log_likelihood("ACGT", per_base=per_base)
+    for given in ("ACGT", model.encode("ACGT")[None]):
+        with pytest.raises(RunError, match=r"^made: the model's log-likelihoods are not finite"):
+            next(model.stream(given, output="log_likelihood"))

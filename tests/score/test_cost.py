@@ -41,8 +41,9 @@ def test_without_time_the_shortest_is_measured_alone(make_model, timed):
     assert [one.memory_mib for one in found] == [100.0] * 3
 
 
-def test_a_real_pass_takes_time_and_memory(make_model):
-    found = measure_costs(make_model().float(), [300], max_seconds=0)
+@pytest.mark.parametrize("shape", [{}, {"alphabet": "bytes"}, {"alphabet": "tokens", "vocab_rows": 50}], ids=str)
+def test_a_real_pass_takes_time_and_memory(make_model, shape):
+    found = measure_costs(make_model(**shape).float(), [300], max_seconds=0)
     assert found[0].extrapolated_from is None
     assert found[0].seconds > 0
     assert found[0].memory_mib > 10
