@@ -197,6 +197,14 @@ def test_every_file_is_written_and_replaced_by_force_alone(evaluate):
         ("made.fa", [], "made.fa", 1),
         ("run", ["--fasta", "made.fa", "--region", "four"], "four", 1),
         ("run", ["--out", "made.fa"], "made.fa: is a file; give a folder by --out", 1),
+        ("run", ["--out", "made.fa/x"], "made.fa/x: cannot be made (Not a directory); give another folder by --out", 1),
+        ("run", ["--bed", "none.bed"], "none.bed", 1),
+        (
+            "masked",
+            ["--fasta", "made.fa", "--region", "three", "--contexts", "16", "--spill", "none"],
+            "none: cannot",
+            1,
+        ),
     ],
 )
 def test_what_cannot_be_scored_is_refused_in_a_line(evaluate, model, options, message, code):
