@@ -33,7 +33,7 @@ def main() -> None:
     facts = {
         "who": "genomamba", "parameters": count_parameters(model), "d_model": options.d_model,
         "num_layers": options.num_layers, "markers": options.markers, "payload": options.payload, "seed": options.seed,
-        "threads": options.threads, "steps": options.steps, "peak": options.peak,
+        "threads": options.threads, "steps": options.steps, "peak": options.peak, "enough": options.enough,
     }  # fmt: skip
     facts |= train(model, task, options)
     model.eval()
@@ -70,6 +70,7 @@ def read_options() -> argparse.Namespace:
         ("seed", 0, "of the weights"),
     ):
         options.add_argument(f"--{name}", type=int, default=default, help=f"{does} (default: {default:,})")
+    options.add_argument("--enough", type=float, default=0.97, help="share right that ends a stage (default: 0.97)")
     options.add_argument("--peak", type=float, default=5e-3, help="largest learning rate (default: 5e-3)")
     return options.parse_args()
 
@@ -79,7 +80,7 @@ def train(model: LanguageModel, task: RecallTask, options: argparse.Namespace) -
     began, stage, bases = time.monotonic(), None, 0
     accuracy = 0.0
     stages = stages_to(task, options.longest)
-    for step in train_recall(model, task, stages, steps=options.steps, peak=options.peak):
+    for step in train_recall(model, task, stages, steps=options.steps, peak=options.peak, enough=options.enough):
         bases += step.stage.length * max(1, 2_048 // step.stage.length)
         accuracy = step.accuracy
         if step.stage != stage or step.step % 250 == 0:

@@ -53,7 +53,7 @@ def evaluate(name: str, config: EvaluateConfig, *, emit: Callable[[str], None]) 
     GenomambaError
         For anything the user can mend.
     """
-    out = None if config.out is None else _check_free(Path(config.out), config.force)
+    out = None if config.out is None else _prepare(Path(config.out), config.force)
     device = choose_device(config.device)
     set_threads(config.threads)
     keep_freed_memory()
@@ -90,7 +90,6 @@ def evaluate(name: str, config: EvaluateConfig, *, emit: Callable[[str], None]) 
     files = files_of_curve(
         costs, points, targets.blocks, facts, trained_context=trained_context, unit=unit, masked=not causal
     )
-    out.mkdir(parents=True, exist_ok=True)
     for file, content in files.items():
         with atomic_file(out / file) as temporary:
             temporary.write_bytes(content)
@@ -182,11 +181,16 @@ def _read_by(run: Path) -> set[str]:
         raise RunError(f"{run / 'run.json'}: does not say what the run was trained on; restore the file") from error
 
 
-def _check_free(out: Path, force: bool) -> Path:
+def _prepare(out: Path, force: bool) -> Path:
+    """Make the folder, or refuse it while nothing is computed yet."""
     if out.exists() and not out.is_dir():
         raise RunError(f"{out}: is a file; give a folder by --out")
     if not force and (there := [name for name in FILES if (out / name).exists()]):
         raise RunError(f"{out}: holds {there[0]} already; give --force to replace it, or another --out")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{out}: cannot be made ({error.strerror}); give another folder by --out") from error
     return out
 
 

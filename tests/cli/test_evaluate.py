@@ -149,6 +149,7 @@ def test_a_masked_model_is_scored_on_masked_bases(evaluate, masked_on):
     cut = evaluate("masked", *options, "--chunk", 50, "--spill", evaluate.out)
     assert cut.splitlines()[:4] == shown.splitlines()[:4]
     assert json.loads((evaluate.out / "contexts.json").read_text())["objective"] == "masked"
+    assert "none: cannot hold the residual streams" in evaluate("masked", *options, "--spill", "none", code=1)
 
 
 def test_every_file_is_written_and_replaced_by_force_alone(evaluate):
@@ -197,6 +198,8 @@ def test_every_file_is_written_and_replaced_by_force_alone(evaluate):
         ("made.fa", [], "made.fa", 1),
         ("run", ["--fasta", "made.fa", "--region", "four"], "four", 1),
         ("run", ["--out", "made.fa"], "made.fa: is a file; give a folder by --out", 1),
+        ("run", ["--out", "made.fa/x"], "made.fa/x: cannot be made (Not a directory); give another folder by --out", 1),
+        ("run", ["--bed", "none.bed"], "none.bed", 1),
     ],
 )
 def test_what_cannot_be_scored_is_refused_in_a_line(evaluate, model, options, message, code):

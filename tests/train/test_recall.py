@@ -121,12 +121,11 @@ def test_a_small_model_learns_to_use_distance():
     held_out = RecallTask(markers=task.markers, payload=2, seed=1)
     distances = [64, 1_024, 16_384, 65_536, 262_144, 1 << 20]
     found = {one.distance: one for one in recall_accuracy(model, held_out, distances, sequences=16)}
-    print({distance: one.accuracy for distance, one in found.items()})
     for distance in distances[:4]:
-        assert found[distance].accuracy > 0.9
+        assert found[distance].accuracy > 0.9, found
     chance, deviation = 64 / 4, math.sqrt(64 * 3 / 16)
-    assert found[262_144].right > chance + 4 * deviation
+    assert found[262_144].right > chance + 4 * deviation, found
     # At sixty-four times what it has learnt from it may guess, but not worse than that.
-    assert found[1 << 20].right > chance - 4 * deviation
+    assert found[1 << 20].right > chance - 4 * deviation, found
     (cut,) = recall_accuracy(model, held_out, [64], sequences=64, forget=True)
     assert cut.right == pytest.approx(cut.asked / 4, abs=4 * math.sqrt(cut.asked * 3 / 16))
