@@ -1,10 +1,15 @@
-"""Figures that people read, from what is summed inside: nats in, bits per base and perplexity out."""
+"""Figures that people read, from what is summed inside: nats in, bits per base perplexity out; the bootstrap."""
 
 from __future__ import annotations
 
 import math
 
-__all__ = ["bits_per_base", "perplexity"]
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["bits_per_base", "perplexity", "resampled_means"]
+
+Float64Array = npt.NDArray[np.float64]
 
 _LARGEST_EXPONENT = 709.0
 
@@ -60,3 +65,34 @@ def _nats_per_base(nats_sum: float, bases: int) -> float:
     if bases < 1:
         raise ValueError(f"{bases} bases were scored; a mean needs 1 or more")
     return nats_sum / bases
+
+
+def resampled_means(
+    sums: Float64Array, counts: npt.NDArray[np.int64], *, draws: int = 2_000, seed: int = 0
+) -> Float64Array:
+    """Return means over blocks that are drawn with replacement: the bootstrap.
+
+    Parameters
+    ----------
+    sums : (rows, blocks), float64
+        Sum of a quantity over each block, a row each quantity.
+    counts : (blocks,), int64
+        What a mean divides by, of each block.
+    draws : int
+        How often as many blocks as there are, are drawn.
+    seed : int
+        Of the draws.
+
+    Returns
+    -------
+    means : (rows, draws), float64
+        Each column is one draw of the blocks, the same for all rows, so that rows can be subtracted.
+
+    References
+    ----------
+    Efron & Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13.
+    """
+    blocks = counts.size
+    times = np.random.default_rng(seed).multinomial(blocks, np.full(blocks, 1 / blocks), size=draws).T
+    means: Float64Array = (sums @ times) / (counts @ times)
+    return means

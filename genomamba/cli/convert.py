@@ -18,7 +18,7 @@ def parser() -> Parser:
     made = Parser(
         "convert",
         "MODEL OUT [--to {genomamba,huggingface}] [--revision REVISION] [--alphabet ALPHABET]",
-        description="Write a model in our layout, or in that of Hugging Face's Mamba, and print what it is.",
+        description="Write a model and its card, in our layout or that of Hugging Face's Mamba, and print what it is.",
     )
     made.add_argument(
         "model",
@@ -44,6 +44,8 @@ def run(argv: Sequence[str]) -> int:
     from genomamba.files import atomic_folder
     from genomamba.model import count_parameters
     from genomamba.model.checkpoint import check_huggingface, open_checkpoint, save_huggingface, save_model
+    from genomamba.report.model_card import write_card
+    from genomamba.report.model_facts import provenance_of
 
     out: Path = given.out
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -52,12 +54,14 @@ def run(argv: Sequence[str]) -> int:
     if given.to == "huggingface":
         check_huggingface(checkpoint.config)
     model = checkpoint.load()
+    config, provenance = model.config, provenance_of(checkpoint)
     with atomic_folder(out) as folder:
         if given.to == "huggingface":
             save_huggingface(folder, model)
         else:
-            save_model(folder, model, checkpoint.training)
-    config = model.config
+            save_model(folder, model, provenance)
+        name = out.resolve().name
+        write_card(folder, config, provenance, name=name, for_transformers=given.to == "huggingface")
     print(
         f"{out}: {given.to} layout, from {given.model} ({checkpoint.layout.kind}): {config.direction}, "
         f"{config.num_layers} layers, d_model {config.d_model}, {count_parameters(model):,} parameters, "

@@ -24,7 +24,9 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS: Final = {
     "pretrain": "train a model on a genome, and leave a run folder",
     "likelihood": "log-likelihood of every base of a genome, or of every sequence",
+    "evaluate": "what a held-out base costs with more and more context: table and plot",
     "generate": "write sequences that a model draws",
+    "info": "what a model is, where it came from, and what it costs on this machine",
     "index": "read FASTA files into the cache that training reads",
     "report": "write the HTML report of a run folder",
     "convert": "write published weights in our layout, or ours for Hugging Face",

@@ -101,7 +101,8 @@ def _add_flag(group: argparse._ArgumentGroup, setting: Setting) -> None:
         group.add_argument(negative, action="store_const", const="false", help=argparse.SUPPRESS, **common)
         return
     if setting.default not in (None, ()):
-        text += f" (default: {setting.default})"
+        default = ",".join(map(str, setting.default)) if setting.many else setting.default
+        text += f" (default: {default})"
     metavar = f"{{{','.join(setting.choices)}}}" if setting.choices else _METAVARS.get(setting.kind)
     many: dict[str, Any] = {"nargs": "+", "action": "extend"} if setting.many else {}
     group.add_argument(setting.flag, metavar=metavar, help=text, **common, **many)

@@ -10,12 +10,16 @@ from genomamba.data.genome import Genome
 from genomamba.data.source import DamagedSourceError, Source
 from genomamba.errors import DataError
 
-__all__ = ["merge", "read_bed"]
+__all__ = ["merge", "read_bed", "read_intervals"]
 
 
 def read_bed(path: str | Path, genome: Genome) -> list[Interval]:
-    """Read the first three columns of a BED file, plain or gzip; overlapping and touching stretches are
-    joined.
+    """Read a BED file as `read_intervals` does; overlapping and touching stretches are joined."""
+    return merge(read_intervals(path, genome))
+
+
+def read_intervals(path: str | Path, genome: Genome) -> list[Interval]:
+    """Read the first three columns of a BED file, plain or gzip, line by line.
 
     Raises
     ------
@@ -36,7 +40,7 @@ def read_bed(path: str | Path, genome: Genome) -> list[Interval]:
             intervals.append(_interval(line, f"{path}:{number}", genome))
     if not intervals:
         raise DataError(f"{path}: no stretch in it; a line is a contig, a start and an end, divided by tabs")
-    return merge(intervals)
+    return intervals
 
 
 def merge(intervals: Iterable[Interval]) -> list[Interval]:

@@ -1,15 +1,17 @@
-"""What the process as a whole is told: how many CPU threads to take, and what to do with freed memory."""
+"""The process as a whole: how many CPU threads it takes, what it does with freed memory, how much it has held."""
 
 from __future__ import annotations
 
 import ctypes
 import platform
+import resource
+import sys
 
 import torch
 
 import genomamba_kernels
 
-__all__ = ["keep_freed_memory", "set_threads"]
+__all__ = ["keep_freed_memory", "peak_memory_mib", "set_threads"]
 
 # Names and values of <malloc.h>.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
@@ -41,3 +43,10 @@ def keep_freed_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_MAX, 0)
         libc.mallopt(_M_TRIM_THRESHOLD, -1)
+
+
+def peak_memory_mib() -> float:
+    """Return the largest resident memory of the process so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Linux counts in KiB, macOS in bytes.
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

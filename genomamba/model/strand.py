@@ -13,7 +13,9 @@ from torch import Tensor
 
 from genomamba.model.packing import reverse_each
 
-__all__ = ["merge_strands", "pack_strands", "stack_strands", "unpack_strands"]
+__all__ = [
+    "align_packed_strands", "align_strands", "merge_strands", "pack_strands", "stack_strands", "unpack_strands",
+]  # fmt: skip
 
 
 def stack_strands(tokens: Tensor, complement: Tensor) -> Tensor:
@@ -27,6 +29,15 @@ def merge_strands(logits: Tensor, complement: Tensor) -> Tensor:
     return given + other.flip(1)[..., complement]
 
 
+def align_strands(hidden: Tensor) -> Tensor:
+    """Put the other strand's channels behind the given one's, base by base.
+
+    (2 * batch, length, channels) of stacked strands, each in its own order, becomes (batch, length, 2 * channels).
+    """
+    given, other = hidden.chunk(2)
+    return torch.cat([given, other.flip(1)], dim=-1)
+
+
 def pack_strands(tokens: Tensor, cu_seqlens: Tensor, complement: Tensor) -> tuple[Tensor, Tensor]:
     """Put the reverse complement of each sequence behind them all: tokens (1, 2 * length), and the borders."""
     other = complement[tokens[:, reverse_each(cu_seqlens)]]
@@ -37,3 +48,9 @@ def unpack_strands(logits: Tensor, cu_seqlens: Tensor, complement: Tensor) -> Te
     """Combine logits (1, 2 * length, vocab) of packed strands into (1, length, vocab)."""
     given, other = logits.chunk(2, dim=1)
     return given + other[:, reverse_each(cu_seqlens)][..., complement]
+
+
+def align_packed_strands(hidden: Tensor, cu_seqlens: Tensor) -> Tensor:
+    """Do for packed strands, (1, 2 * length, channels), what `align_strands` does: (1, length, 2 * channels)."""
+    given, other = hidden.chunk(2, dim=1)
+    return torch.cat([given, other[:, reverse_each(cu_seqlens)]], dim=-1)

@@ -26,10 +26,10 @@ from genomamba.model.block import Block
 from genomamba.model.language_model import LanguageModel
 from genomamba.model.mixer import BidirectionalMixer
 from genomamba.model.state import MambaState
-from genomamba.model.strand import merge_strands, stack_strands
+from genomamba.model.strand import align_strands, merge_strands, stack_strands
 from genomamba_kernels import MixerState
 
-__all__ = ["Output", "read", "stream", "token_log_likelihood"]
+__all__ = ["Output", "bytes_per_base", "read", "stream", "token_log_likelihood"]
 
 Output = Literal["logits", "hidden", "log_likelihood"]
 
@@ -56,9 +56,9 @@ def stream(
         to right; a causal model asks for one when the one before it is done, any other for all of them first.
     output : {"logits", "hidden", "log_likelihood"}
         Logits (batch, piece, vocab_size) as of `LanguageModel.forward`; the normalised residual stream (batch, piece,
-        d_model), for an equivariant model (2 * batch, piece, d_model) with the strands stacked and each in its own
-        order; or the log-likelihood of each token given those before it (batch, piece), in nats, causal models only,
-        NaN where the token is none that a model predicts (N).
+        d_model), for an equivariant model (batch, piece, 2 * d_model), at each base the given strand's channels and
+        behind them the other's; or the log-likelihood of each token given those before it (batch, piece), in nats,
+        causal models only, NaN where the token is none that a model predicts (N).
     chunk : int
         Most positions of a result. No number depends on it beyond rounding.
     spill : Path, optional
@@ -80,11 +80,27 @@ def stream(
                 "log_likelihood needs a causal model; this one sees both sides of a base, itself included"
             )
         return _log_likelihoods(model, _cut(tokens, chunk))
-    head: Callable[[Tensor], Tensor] = model.logits_of if output == "logits" else lambda hidden: hidden
     if causal:
+        head: Callable[[Tensor], Tensor] = (
+            torch.no_grad()(model.logits_of) if output == "logits" else lambda hidden: hidden
+        )
         return (head(hidden) for hidden, _ in read(model, _cut(tokens, chunk)))
     whole = tokens if isinstance(tokens, Tensor) else torch.cat(list(tokens), dim=1)
     return _both_sides(model, whole, output, chunk, spill)
+
+
+def bytes_per_base(model: LanguageModel) -> int:
+    """Return what `stream` holds in memory for each base of one sequence, whose tokens come in pieces of int64.
+
+    0 for a causal model, which lets go of what it has read; else the tokens, as they came and as a whole, and two
+    residual streams, for each strand.
+    """
+    config = model.config
+    if config.direction == "causal" and not config.equivariant:
+        return 0
+    number = torch.promote_types(model.embedding.weight.dtype, torch.float32).itemsize
+    strands = 2 if config.equivariant else 1
+    return 8 + 8 * strands + 2 * number * config.d_model * strands
 
 
 @torch.no_grad()
@@ -190,13 +206,14 @@ def _both_sides(
             source, target = target, source
         for piece in pieces:
             hidden = model.norm_f(source.get(piece))
-            if output == "hidden":
-                yield hidden
-            elif not model.config.equivariant:
-                yield model.logits_of(hidden)
-            else:
-                # The other strand's logits for these bases lie at its mirror-image positions.
-                yield merge_strands(model.logits_of(_mirrored(model, source, hidden, piece)), model.complement)
+            if not model.config.equivariant:
+                yield hidden if output == "hidden" else model.logits_of(hidden)
+                continue
+            # The other strand's numbers for these bases lie at its mirror-image positions.
+            both = _mirrored(model, source, hidden, piece)
+            yield (
+                align_strands(both) if output == "hidden" else merge_strands(model.logits_of(both), model.complement)
+            )
 
 
 def _walk(layer: Block, source: _Stream, target: _Stream, pieces: list[slice]) -> None:

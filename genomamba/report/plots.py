@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-__all__ = ["draw_bits_by_order", "draw_learning", "draw_quantity"]
+__all__ = ["ContextPoint", "draw_bits_by_context", "draw_bits_by_order", "draw_learning", "draw_quantity"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -26,6 +26,7 @@ SMOOTH: Final = "#475569"
 INK: Final = "#334155"
 MAX_POINTS: Final = 1_000
 MAX_MARKERS: Final = 100
+MAX_TICKS: Final = 7
 # Share of the rows that a smoothed point is the mean of.
 SMOOTHING: Final = 0.02
 
@@ -53,6 +54,18 @@ _STYLE: Final[dict[Any, Any]] = {
     "lines.solid_capstyle": "round",
 }
 _METADATA: Final = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+
+
+class ContextPoint(NamedTuple):
+    """What a base costs with one context, and how that differs from the smallest context; NaN where not known."""
+
+    context: int
+    bits: float
+    low: float
+    high: float
+    change: float
+    change_low: float
+    change_high: float
 
 
 def draw_learning(
@@ -151,6 +164,52 @@ def draw_bits_by_order(splits: Mapping[str, tuple[float, Mapping[int, float]]], 
     return _svg(draw, (6.8, 3.1), f"Bits per {unit} of the model and of Markov models by order")
 
 
+def draw_bits_by_context(
+    points: Sequence[ContextPoint], *, trained_context: int | None, cost: str, unit: str = "base"
+) -> tuple[Markup, bytes]:
+    """Draw what a base costs against context, and below it the difference from the smallest context.
+
+    Parameters
+    ----------
+    points : sequence of ContextPoint
+        Ascending by context.
+    trained_context : int, optional
+        Marked where it lies within the contexts.
+    cost : str
+        Name of the upper vertical axis.
+    unit : str
+        What one symbol is called.
+
+    Returns
+    -------
+    svg, png : Markup and bytes
+        The same figure, the second at 200 dots an inch on white.
+    """
+    columns = [np.array(column, np.float64) for column in zip(*points, strict=True)]
+    contexts, bits, low, high, change, change_low, change_high = columns
+
+    def draw(figure: Figure) -> None:
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+        _whiskers(upper, contexts, (bits, low, high), 0.01)
+        upper.set_ylabel(cost)
+        _whiskers(lower, contexts, (change, change_low, change_high), 0.002)
+        lower.axhline(0, color=SMOOTH, linewidth=0.9, zorder=1)
+        lower.set_ylabel(f"against {points[0].context:,}")
+        lower.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+.4f}" if value else "0"))
+        lower.set_xlabel(f"context, {unit}s")
+        for axes in (upper, lower):
+            axes.margins(x=0.08)
+            if trained_context is not None and contexts[0] <= trained_context <= contexts[-1]:
+                line = f"as in training, {trained_context:,}"
+                axes.axvline(trained_context, color=MARKOV, linewidth=1, linestyle=(0, (5, 3)), label=line, zorder=1)
+        lower.set_xscale("log", base=2)
+        _context_ticks(lower, contexts)
+        figure.legend(*upper.get_legend_handles_labels(), loc="outside upper right", ncols=3)
+
+    label = f"{cost} against context, and the difference from {points[0].context:,} {unit}s of context"
+    return _svg(draw, (5.6, 4.4), label), _png(draw, (5.6, 4.4))
+
+
 def smooth(values: FloatArray) -> FloatArray:
     """Return the centred moving mean over a fiftieth of the rows, over what there is of them at both ends."""
     half = max(1, round(SMOOTHING * values.size / 2))
@@ -177,6 +236,25 @@ def thin(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
 def _finite(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
     is_known = np.isfinite(x) & np.isfinite(y)
     return x[is_known], y[is_known]
+
+
+def _whiskers(axes: Axes, x: FloatArray, values: tuple[FloatArray, FloatArray, FloatArray], least: float) -> None:
+    """Draw a line with its 95 % intervals, on an axis of at least so much, lest noise look like an effect."""
+    y, low, high = values
+    axes.plot(x, y, color=MODEL, linewidth=1.4, marker="o", markersize=4.5, label="mean over all blocks")
+    if np.isfinite(low).any():
+        axes.vlines(x, low, high, color=MODEL, linewidth=1.2, label="95 % interval")
+    bottom, top = float(np.nanmin([y, low])), float(np.nanmax([y, high]))
+    middle, half = (bottom + top) / 2, 0.6 * max(top - bottom, least)
+    axes.set_ylim(middle - half, middle + half)
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+
+
+def _context_ticks(axes: Axes, contexts: FloatArray) -> None:
+    """Name the contexts themselves, and of many every second, third, ... one."""
+    step = -(-contexts.size // MAX_TICKS)
+    axes.set_xticks(contexts[::step], [f"{context:,.0f}" for context in contexts[::step]])
+    axes.set_xticks([], minor=True)
 
 
 def _frame(axes: Axes, smoothed: FloatArray, valid: FloatArray, markov: tuple[str, float] | None) -> None:
@@ -206,10 +284,21 @@ def _short(value: float, _: int | None = None) -> str:
 def _svg(draw: Callable[[Figure], None], inches: tuple[float, float], label: str) -> Markup:
     # The salt keeps the ids of two figures in one page apart, and the same from one run to the next.
     with mpl.rc_context({**_STYLE, "svg.hashsalt": label}):
-        figure = Figure(figsize=inches, layout="constrained")
-        draw(figure)
         buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", transparent=True, metadata=_METADATA)
+        _figure(draw, inches).savefig(buffer, format="svg", transparent=True, metadata=_METADATA)
     svg = buffer.getvalue()
     body = svg[svg.index("<svg") + len("<svg") :]
     return Markup('<svg role="img" aria-label="{}"').format(label) + Markup(body)
+
+
+def _png(draw: Callable[[Figure], None], inches: tuple[float, float]) -> bytes:
+    with mpl.rc_context(_STYLE):
+        buffer = io.BytesIO()
+        _figure(draw, inches).savefig(buffer, format="png", dpi=200, facecolor="white", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _figure(draw: Callable[[Figure], None], inches: tuple[float, float]) -> Figure:
+    figure = Figure(figsize=inches, layout="constrained")
+    draw(figure)
+    return figure

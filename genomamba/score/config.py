@@ -1,4 +1,4 @@
-"""Settings of `genomamba likelihood`, as a frozen dataclass that the command line is made from."""
+"""Settings of `genomamba likelihood` and `genomamba evaluate`, frozen dataclasses that command lines are made from."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from genomamba.errors import ConfigError
 
-__all__ = ["LikelihoodConfig", "Strands"]
+__all__ = ["EvaluateConfig", "LikelihoodConfig", "Strands"]
 
 Strands = Literal["+", "-", "both"]
 
@@ -77,3 +77,82 @@ class LikelihoodConfig:
             raise ConfigError("--lead reads bases before a region; give --region, or leave it out")
         if self.out is None:
             raise ConfigError("no file to write; name one by --out, such as track.bedgraph.gz")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluateConfig:
+    """Everything that `genomamba evaluate` can be told, beside the model."""
+
+    SECTIONS: ClassVar[Mapping[str, str]] = {
+        "revision": "Model", "fasta": "Data", "contexts": "Scoring", "out": "Output", "device": "Machine",
+    }  # fmt: skip
+    """First setting of each section, and the section's heading in the help."""
+
+    # Model
+    revision: str | None = None
+    """Branch, tag or commit, where MODEL is a name on the hub."""
+    alphabet: str | None = None
+    """What the model's token ids stand for, where no file beside its weights says so."""
+
+    # Data
+    fasta: tuple[str, ...] = field(default=(), metadata={"splits": False})
+    """FASTA files, folders or globs; plain, gzip or BGZF.
+    Default: those that a run was trained on; for other models chromosome I of three yeasts, built in."""
+    contigs: tuple[str, ...] = ()
+    """Contigs to use: names, or patterns such as 'chr*'. Default: all but alternative, unplaced, viral."""
+    chrom_map: str | None = None
+    """Two-column file: name given in an option, name in the FASTA."""
+    region: str | None = None
+    """Score bases of this stretch: chr1, or chr1:1,001-2,000 (1-based, inclusive, as in samtools)."""
+    bed: str | None = None
+    """Score bases of the stretches in this BED file.
+    Where neither is given: what a run held out, or all contigs of a FASTA that it has not read."""
+    split: Literal["test", "valid"] | None = None
+    """Which of the parts that a run held out. Default: test."""
+    cache_dir: str | None = None
+    """Where caches of FASTA files are kept. Default: GENOMAMBA_CACHE_DIR, else the user's cache folder."""
+
+    # Scoring
+    contexts: tuple[int, ...] = (1_024, 8_192, 65_536)
+    """Bases that the model sees: before a block of a causal model, in all of a masked one."""
+    blocks: int = 128
+    """Blocks to score, drawn by --seed; all that there are where they are fewer."""
+    block_size: int = 256
+    """Bases of a block, no more than the smallest context."""
+    seed: int = 0
+    """Of the draw of the blocks, of the masks and of the intervals."""
+    chunk: int | None = None
+    """Bases a pass of the network; takes memory, and changes no number beyond rounding.
+    Default: 512 to 16,384, the fewer the wider the network."""
+    spill: str | None = None
+    """Folder for what a masked model keeps of a long window, 8 bytes a channel and base (and strand).
+    Default: in memory."""
+
+    # Output
+    out: str | None = None
+    """Folder for the table, the figures of every block and the plot. Default: the table is printed alone."""
+    force: bool = False
+    """Replace the files in --out."""
+
+    # Machine
+    device: str = "auto"
+    """Where to compute: cpu. auto takes the best there is."""
+    threads: int | None = None
+    """CPU threads. Default: the CPU set, SLURM_CPUS_PER_TASK."""
+
+    def __post_init__(self) -> None:
+        for name in ("blocks", "block_size", "chunk", "threads"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ConfigError(f"--{name.replace('_', '-')} is {value}; it must be above 0")
+        if not self.contexts:
+            raise ConfigError("--contexts is empty; name some, such as 1024,8192,65536")
+        if (smallest := min(self.contexts)) < self.block_size:
+            raise ConfigError(
+                f"--contexts has {smallest}; it must be --block-size, {self.block_size}, or more, so that the bases of"
+                " a block see about as much as each other"
+            )
+        if self.region is not None and self.bed is not None:
+            raise ConfigError("--region and --bed both say what to score; give one of them")
+        if self.split is not None and (self.region is not None or self.bed is not None):
+            raise ConfigError("--split is a part that a run held out; leave it out, or --region and --bed")

@@ -10,14 +10,13 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from genomamba.config import ModelConfig
 from genomamba.errors import ConfigError, RunError
 from genomamba.model import LanguageModel
-from genomamba.model.packing import borders_of
-from genomamba.model.streaming import stream, token_log_likelihood
+from genomamba.model.streaming import stream
+from genomamba.model.together import run_together
 from genomamba.score.reading import Reading, Window, packs, windows
 
 __all__ = ["Scores", "check_causal", "default_chunk", "log_likelihoods"]
@@ -104,18 +103,11 @@ def _score_alone(model: LanguageModel, window: Window, chunk: int) -> Iterator[S
             yield _scores(window, start, tokens[0], nats[0])
 
 
-@torch.no_grad()
 def _score_together(model: LanguageModel, pack: Sequence[Window]) -> Iterator[Scores]:
-    alphabet = pack[0].reading.genome.alphabet
-    sequences = [window.reading.tokens(window.start, window.end) for window in pack]
-    tokens = torch.cat(sequences, dim=1).to(model.embedding.weight.device)
-    borders = borders_of(torch.tensor([len(window) for window in pack]))
-    inputs = tokens.roll(1, dims=1)
-    inputs[:, borders[:-1]] = alphabet.bos
-    logits = model(inputs, cu_seqlens=borders.to(tokens.device))
-    nats = token_log_likelihood(logits, tokens, alphabet)
-    for window, own, values in zip(pack, sequences, nats[0].split([len(window) for window in pack]), strict=True):
-        yield _scores(window, window.start, own[0], values)
+    sequences = [window.reading.tokens(window.start, window.end)[0] for window in pack]
+    nats = run_together(model, sequences, "log_likelihood")
+    for window, tokens, values in zip(pack, sequences, nats, strict=True):
+        yield _scores(window, window.start, tokens, values)
 
 
 def _scores(window: Window, start: int, tokens: Tensor, nats: Tensor) -> Scores:

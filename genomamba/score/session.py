@@ -15,10 +15,10 @@ import numpy as np
 
 import genomamba
 from genomamba.alphabet import Alphabet, get_alphabet
-from genomamba.coordinates import Interval, parse_region
+from genomamba.coordinates import Interval
 from genomamba.data.examples import example_paths
 from genomamba.data.genome import Genome
-from genomamba.errors import ConfigError, DataError, RunError
+from genomamba.errors import ConfigError, RunError
 from genomamba.files import atomic_file
 from genomamba.model import LanguageModel
 from genomamba.model.checkpoint import load_model
@@ -28,7 +28,7 @@ from genomamba.score.config import LikelihoodConfig
 from genomamba.score.likelihood import check_causal, default_chunk, log_likelihoods
 from genomamba.score.partial import Partial, Sums
 from genomamba.score.progress import Progress
-from genomamba.score.reading import Reading, Strand, packs
+from genomamba.score.reading import Reading, Strand, intervals_of, packs
 from genomamba.score.records import RECORDS, Record, write_records
 from genomamba.score.tracks import TRACKS, check_format, format_of, open_track
 from genomamba.train.device import choose_device
@@ -38,7 +38,6 @@ __all__ = ["likelihood"]
 _log = logging.getLogger("genomamba")
 
 _WRITE_BASES: Final = 1 << 17
-_NO_END: Final = 2**62
 
 
 def likelihood(name: str, config: LikelihoodConfig, *, emit: Callable[[str], None]) -> None:
@@ -68,7 +67,7 @@ def likelihood(name: str, config: LikelihoodConfig, *, emit: Callable[[str], Non
     check_causal(model, name)
     config = dataclasses.replace(config, chunk=config.chunk or default_chunk(model.config))
     genome = _open_genome(config, get_alphabet(model.config.alphabet))
-    intervals = _intervals(genome, config.region)
+    intervals = intervals_of(genome, config.region)
     lengths = {contig.name: contig.length for contig in genome.contigs}
     check_format(out, suffix, lengths)
     plan = _plan(model, genome, intervals, config)
@@ -156,20 +155,6 @@ def _open_genome(config: LikelihoodConfig, alphabet: Alphabet) -> Genome:
         raise ConfigError(f"--strand is {config.strand}; the {alphabet.name} alphabet has one strand alone, +")
     paths: list[str | Path] = list(config.fasta) or [files["fasta"] for files in example_paths().values()]
     return Genome.open(paths, alphabet, cache_dir=config.cache_dir, contigs=config.contigs, chrom_map=config.chrom_map)
-
-
-def _intervals(genome: Genome, region: str | None) -> list[Interval]:
-    """Return what is to be scored: all contigs, or one region."""
-    lengths = {contig.name: contig.length for contig in genome.contigs}
-    if region is None:
-        return [Interval(name, 0, length) for name, length in lengths.items()]
-    # The name of a contig may itself look like a region.
-    asked = Interval(region, 0, _NO_END) if region in lengths else parse_region(region, _NO_END)
-    contig = genome.resolve(asked.contig)
-    end = lengths[contig] if asked.end == _NO_END else asked.end
-    if not asked.start < end <= lengths[contig]:
-        raise DataError(f"--region {region}: {contig} has {lengths[contig]:,} bases; stay within it")
-    return [Interval(contig, asked.start, end)]
 
 
 def _plan(

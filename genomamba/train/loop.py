@@ -11,6 +11,7 @@ from genomamba.config import PretrainConfig
 from genomamba.data.card import dataset_card
 from genomamba.errors import GenomambaError
 from genomamba.model import count_parameters
+from genomamba.report.model_card import write_run_card
 from genomamba.report.page import write_report
 from genomamba.train.final import AskedToLeaveError, score_held_out
 from genomamba.train.plan import Cost, Plan, make_plan, run_path
@@ -111,10 +112,12 @@ class _Session:
             emit(f"trained to the end, not evaluated; --resume --out {path} does the rest")
 
     def close(self) -> Path:
-        """Write what is known at the end, and the report; return its path."""
+        """Write what is known at the end, the model card, and the report; return its path."""
         facts: dict[str, Any] = {"status": self.status}
         if self._trainer is not None:
             done = self._trainer.progress
             facts |= {"steps": done.step, "bases": done.bases, "elapsed_s": round(done.elapsed_s, 1)}
         self.folder.finish(**facts)
+        if self.status == "finished":
+            write_run_card(self.folder.path)
         return write_report(self.folder.path)

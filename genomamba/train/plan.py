@@ -6,8 +6,6 @@ import dataclasses
 import logging
 import os
 import re
-import resource
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +22,12 @@ from genomamba.data.windows import Split, make_split
 from genomamba.errors import ConfigError
 from genomamba.model import LanguageModel, count_parameters
 from genomamba.model.checkpoint import is_hub_name, load_model
-from genomamba.model.process import keep_freed_memory, set_threads
+from genomamba.model.process import keep_freed_memory, peak_memory_mib, set_threads
 from genomamba.train.device import choose_device, choose_precision
 from genomamba.train.resume import checkpoints
 from genomamba.train.schedule import Limits
 
-__all__ = ["Cost", "Plan", "make_plan", "run_path"]
+__all__ = ["Cost", "Plan", "make_plan", "open_data", "run_path"]
 
 _log = logging.getLogger("genomamba")
 
@@ -148,10 +146,8 @@ class Plan:
             start = time.perf_counter()
             self.model(collate(samples).inputs.to(self.device))
             forward_s = time.perf_counter() - start
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        # Linux counts in KiB, macOS in bytes. AdamW's two moments come with the first real step.
-        peak_mib = peak / 2**20 if sys.platform == "darwin" else peak / 2**10
-        return Cost(step_s, forward_s, peak_mib + 8 * count_parameters(self.model) / 2**20)
+        # AdamW's two moments come with the first real step.
+        return Cost(step_s, forward_s, peak_memory_mib() + 8 * count_parameters(self.model) / 2**20)
 
 
 def make_plan(config: PretrainConfig) -> Plan:
@@ -172,7 +168,7 @@ def make_plan(config: PretrainConfig) -> Plan:
     given = _given_weights(config)
     config = _resolve(config, device)
     model_config = given.config if given is not None else _model_config(config)
-    genome, split = _open_data(config, get_alphabet(model_config.alphabet))
+    genome, split = open_data(config, get_alphabet(model_config.alphabet))
     assert config.context is not None
     assert config.strand is not None
     stream = SampleStream(
@@ -282,7 +278,8 @@ def _absolute(path: str | None) -> str | None:
     return None if path is None else os.path.abspath(path)
 
 
-def _open_data(config: PretrainConfig, alphabet: Alphabet) -> tuple[Genome, Split]:
+def open_data(config: PretrainConfig, alphabet: Alphabet) -> tuple[Genome, Split]:
+    """Open the genome of a run and divide it, as its settings say; raises as `make_plan` does."""
     test = config.test
     paths: list[str | Path] = list(config.fasta)
     if not paths:

@@ -16,7 +16,7 @@ __all__ = ["RunFolder", "check_free"]
 
 FILES = (
     "config.yaml", "dataset.json", "metrics.jsonl", "metrics.csv", "evaluation.json", "report.html",
-    "model.safetensors", "config.json", "run.json",
+    "model.safetensors", "config.json", "README.md", "run.json",
 )  # fmt: skip
 # Of a run that goes on: where it is, how it is run, how long, and how often it is looked at.
 MAY_CHANGE = frozenset({

@@ -7,7 +7,9 @@ GENOME = {
     "alphabet": "dna",
     "options": "",
     "likelihood": "",
+    "evaluate": "",
     "generate": "",
+    "info": "",
 }
 MODEL = {"options": ""}
 

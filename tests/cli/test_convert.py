@@ -36,7 +36,7 @@ def test_there_and_back(make_saved, tmp_path, capsys):
     assert main(["convert", str(folder), str(there), "--to", "huggingface"]) == 0
     assert json.loads((there / "config.json").read_text())["model_type"] == "mamba"
     assert sorted(file.name for file in there.iterdir()) == [
-        "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+        "README.md", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
     ]  # fmt: skip
     assert main(["convert", str(there), str(back)]) == 0
     assert same(load_model(back), model)

@@ -26,6 +26,20 @@ sys.stderr.write(json.dumps({"code": code, "modules": sorted(sys.modules)}))
 """
 
 
+def test_the_package_alone_imports_nothing_heavy():
+    probe = "import sys, genomamba; print(genomamba.__version__, *sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert HEAVY.isdisjoint(done.stdout.split())
+
+
+@pytest.mark.parametrize(("first", "expected"), [("json", "10000"), ("torch", "None")])
+def test_threads_that_wait_sleep_soon_where_torch_can_still_be_told(first, expected, monkeypatch):
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    probe = f"import os, {first}, genomamba; genomamba.Model; print(os.environ.get('GOMP_SPINCOUNT'))"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == expected
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -33,10 +47,12 @@ sys.stderr.write(json.dumps({"code": code, "modules": sorted(sys.modules)}))
         ["--version"],
         ["pretrain", "-h"],
         ["likelihood", "-h"],
+        ["evaluate", "-h"],
         ["generate", "-h"],
         ["index", "-h"],
         ["report", "-h"],
         ["convert", "-h"],
+        ["info", "-h"],
         ["pretrain", "--print-config"],
     ],
     ids=" ".join,

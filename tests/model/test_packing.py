@@ -5,6 +5,8 @@ import torch
 
 from genomamba.config import ModelConfig
 from genomamba.model import LanguageModel
+from genomamba.model.streaming import stream
+from genomamba.model.together import run_together
 
 KINDS = {
     "causal": {},
@@ -33,6 +35,17 @@ def test_packed_sequences_give_the_results_of_one_by_one(kind):
     together = model(torch.cat(sequences, dim=1), cu_seqlens=borders)
     expected = torch.cat([model(one) for one in sequences], dim=1)
     torch.testing.assert_close(together, expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("kind", "output"),
+    [("causal", "log_likelihood"), *((kind, output) for kind in KINDS for output in ("logits", "hidden"))],
+)
+def test_one_pass_over_several_gives_what_a_stream_gives_of_each(kind, output):
+    model, sequences = make_model(kind), make_sequences()
+    together = run_together(model, [one[0] for one in sequences], output)
+    apart = [torch.cat(list(stream(model, one, output=output, chunk=16)), dim=1)[0] for one in sequences]
+    torch.testing.assert_close(together, apart, rtol=1e-10, atol=1e-10, equal_nan=True)
 
 
 @pytest.mark.parametrize("filling", [4, 7], ids=["pad", "A"])

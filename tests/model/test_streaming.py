@@ -51,9 +51,12 @@ def test_float32_streams_agree_within_rounding(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_hidden_is_that_of_one_pass(kind):
     model, tokens = make_model(kind), make_tokens(70)
-    both = torch.cat([tokens, model.complement[tokens.flip(1)]]) if model.config.equivariant else tokens
+    whole = model.hidden(tokens).detach()
+    if model.config.equivariant:
+        other = model.hidden(model.complement[tokens.flip(1)]).detach().flip(1)
+        whole = torch.cat([whole, other], dim=-1)
     streamed = torch.cat(list(stream(model, tokens, output="hidden", chunk=16)), dim=1)
-    torch.testing.assert_close(streamed, model.hidden(both).detach(), rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(streamed, whole, rtol=1e-10, atol=1e-10)
 
 
 def test_log_likelihood_is_that_of_each_base_given_those_before_it():
@@ -102,6 +105,12 @@ def test_a_piece_is_asked_for_when_the_one_before_it_is_done():
 
     for done, _ in enumerate(stream(make_model("causal"), pieces(), output="log_likelihood"), 1):
         assert len(taken) == done
+
+
+@pytest.mark.parametrize("output", ["logits", "hidden"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_piece_holds_on_to_the_graph(kind, output):
+    assert not any(piece.requires_grad for piece in stream(make_model(kind), make_tokens(20), output=output, chunk=8))
 
 
 def test_gradients_stay_on_for_the_caller():

@@ -1,5 +1,6 @@
 """The rules: well formed, complete, and each one call of the command line."""
 
+import json
 import os
 import re
 import subprocess
@@ -48,14 +49,25 @@ def test_the_example_plans_one_call_a_rule(tmp_path):
 
 
 def test_tracks_and_sequences_are_made_where_they_are_asked_for(tmp_path):
-    targets = ["results/yeasts/likelihood.bedgraph.gz", "results/yeasts/generated.fa"]
+    targets = ["results/yeasts/likelihood.bedgraph.gz", "results/yeasts/generated.fa", "results/yeasts/info.json"]
     shown = shell_lines(snakemake(tmp_path, "--dry-run", "--printshellcmds", "--cores", "2", *targets))
-    assert sorted(line for line in shown if line.split()[1] in ("likelihood", "generate")) == [
+    assert sorted(line for line in shown if line.split()[1] in ("likelihood", "generate", "info")) == [
         "genomamba generate results/yeasts/run --length 1000 -n 4 --threads 2 --out results/yeasts/generated.fa"
         " > logs/generate/yeasts.log 2>&1",
+        "genomamba info results/yeasts/run --length 131072 --json --threads 2 > results/yeasts/info.json"
+        " 2> logs/info/yeasts.log",
         "genomamba likelihood results/yeasts/run --strand both --cache-dir results/yeasts/cache --threads 2"
         " --out results/yeasts/likelihood.bedgraph.gz > logs/likelihood/yeasts.bedgraph.gz.log 2>&1",
     ]
+
+
+def test_figures_against_context_are_made_where_they_are_asked_for(tmp_path):
+    target = "results/yeasts/contexts/contexts.svg"
+    *_, line = shell_lines(snakemake(tmp_path, "--dry-run", "--printshellcmds", "--cores", "2", target))
+    assert line == (
+        "genomamba evaluate results/yeasts/run --contexts 1024,8192,65536 --cache-dir results/yeasts/cache --threads 2"
+        " --out results/yeasts/contexts --force > logs/evaluate/yeasts.log 2>&1"
+    )
 
 
 def test_a_track_reads_the_files_of_its_genome(tmp_path):
@@ -132,13 +144,17 @@ def test_the_example_runs(tmp_path):
         "alphabet": "dna",
         "options": "--num-layers 1 --d-model 16 --context 256 --max-steps 4",
         "generate": "--length 10",
+        "evaluate": "--contexts 256,512 --blocks 2",
+        "info": "--length 100 --max-seconds 0",
     }
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump({"genomes": [genome], "threads": 1}))
-    asked = ("run/report.html", "likelihood.bw", "generated.fa")
+    asked = ("run/report.html", "likelihood.bw", "generated.fa", "contexts/contexts.png", "info.json")
     targets = [f"results/yeasts/{name}" for name in asked]
     snakemake(tmp_path, *targets, "--cores", "2", "--configfile", "tiny.yaml")
     assert (tmp_path / "results/yeasts/run/report.html").read_text().lstrip().startswith("<!")
     assert (tmp_path / "results/yeasts/likelihood.bw").stat().st_size > 230_218
     assert re.fullmatch(r">generated_1 .*\n[ACGT]{10}\n", (tmp_path / "results/yeasts/generated.fa").read_text())
+    assert json.loads((tmp_path / "results/yeasts/info.json").read_text())["costs"][0]["length"] == 100
+    assert len((tmp_path / "results/yeasts/contexts/contexts.tsv").read_text().splitlines()) == 3
     assert (tmp_path / "results/yeasts/run/model.safetensors").stat().st_size
     assert "Nothing to be done" in snakemake(tmp_path, "--cores", "2", "--configfile", "tiny.yaml")

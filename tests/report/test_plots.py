@@ -119,3 +119,57 @@ def test_the_level_to_beat_lies_within_the_frame() -> None:
     level, in_legend = polylines(svg, plots.MARKOV)
     assert 0 < level[0][1] < height
     assert level[1][0] - level[0][0] > 10 * (in_legend[-1][0] - in_legend[0][0])
+
+
+def points(*rows: tuple[float, ...]) -> list[plots.ContextPoint]:
+    return [plots.ContextPoint(int(row[0]), *row[1:]) for row in rows]
+
+
+@pytest.mark.filterwarnings("error")
+def test_bits_by_context_draws_means_intervals_and_differences() -> None:
+    curve = points(
+        (256, 1.98, 1.96, 2.0, 0, 0, 0),
+        (1_024, 1.97, 1.95, 1.99, -0.01, -0.015, -0.005),
+        (16_384, 1.97, 1.95, 1.99, -0.01, -0.015, -0.005),
+    )
+    svg, png = plots.draw_bits_by_context(curve, trained_context=1_024, cost="bits per base")
+    assert png.startswith(b"\x89PNG")
+    lines = [line for line in polylines(svg, plots.MODEL) if len(line) == 3]
+    # SVG counts downwards, and both panels fall by one hundredth and then stay; the third line is that of the legend.
+    assert len(lines) == 3
+    for (x0, y0), (x1, y1), (x2, y2) in lines[:2]:
+        assert y0 < y1 == y2
+        # 1,024 is four times 256, 16,384 is sixteen times 1,024: on an axis of powers, half as far.
+        assert x2 - x1 == pytest.approx(2 * (x1 - x0), rel=1e-3)
+    upper = lines[0][1]
+    trained = [line for line in polylines(svg, plots.MARKOV) if line[0][0] == line[1][0]]
+    assert [line[0][0] for line in trained] == pytest.approx([upper[0]] * 2)
+    for text in ("256", "1,024", "16,384", "against 256", "bits per base", "context, bases", "as in training, 1,024"):
+        assert f">{text}<" in svg
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_interval_no_training_context_and_one_point_are_drawn() -> None:
+    unknown = (float("nan"),) * 2
+    curve = points((1_024, 1.98, *unknown, 0.0, *unknown))
+    svg, _ = plots.draw_bits_by_context(curve, trained_context=None, cost="bits per byte", unit="byte")
+    assert ">context, bytes<" in svg
+    assert "interval" not in svg
+    assert "training" not in svg
+
+
+def test_noise_is_not_stretched_into_an_effect() -> None:
+    curve = points((256, 1.98, 1.98, 1.98, 0, 0, 0), (512, 1.98001, 1.98, 1.99, 1e-5, -1e-5, 2e-5))
+    svg, _ = plots.draw_bits_by_context(curve, trained_context=None, cost="bits per base")
+    height = float(re.search(r'viewBox="0 0 \S+ ([^"]+)"', svg)[1])
+    across = [line for line in polylines(svg, plots.MODEL) if line[-1][0] - line[0][0] > 100]
+    assert len(across) == 2
+    for start, end in across:
+        assert abs(start[1] - end[1]) < height / 100
+
+
+def test_many_contexts_are_named_here_and_there() -> None:
+    curve = points(*((2**k, 1.98, 1.9, 2.0, 0, -0.1, 0.1) for k in range(8, 21)))
+    svg, _ = plots.draw_bits_by_context(curve, trained_context=None, cost="bits per base")
+    named = [f"{2**k:,}" for k in range(8, 21) if f">{2**k:,}<" in svg]
+    assert named == [f"{2**k:,}" for k in range(8, 21, 2)]

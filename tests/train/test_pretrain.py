@@ -83,6 +83,7 @@ def test_the_run_folder_is_complete(finished):
     best = min((row for row in rows if row["kind"] == "valid"), key=lambda row: row["loss"])
     assert evaluation["checkpoint_step"] == best["step"]
     assert load_model(out).config.d_model == 16
+    assert f"{evaluation['splits']['test']['bits_per_base']:.4f}" in (out / "README.md").read_text()
 
 
 def test_its_config_gives_the_same_run_again(finished, tmp_path):
@@ -134,6 +135,7 @@ def test_init_goes_on_from_given_weights(make_config, finished, tmp_path):
     assert further["splits"]["test"]["bits_per_base"] == pytest.approx(
         evaluation["splits"]["test"]["bits_per_base"], abs=1e-3
     )
+    assert "| started from | " + out.name in (tmp_path / "run/README.md").read_text()
     with pytest.raises(ConfigError, match="--init fixes the shape"):
         run(make_config(init=str(out), out=str(tmp_path / "other")))
 

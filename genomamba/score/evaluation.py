@@ -1,0 +1,232 @@
+"""`genomamba evaluate`: which bases are held out, what they cost with each context, and what is written of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import genomamba
+from genomamba.alphabet import Alphabet, get_alphabet
+from genomamba.config import PretrainConfig
+from genomamba.coordinates import Interval
+from genomamba.data.bed import read_bed
+from genomamba.data.examples import example_paths
+from genomamba.data.genome import Genome
+from genomamba.errors import ConfigError, RunError
+from genomamba.files import atomic_file, read_json
+from genomamba.model import LanguageModel
+from genomamba.model.checkpoint import open_checkpoint
+from genomamba.model.process import keep_freed_memory, set_threads
+from genomamba.model.state import fingerprint
+from genomamba.score.config import EvaluateConfig
+from genomamba.score.context_curve import FILES, describe, files_of_curve, points_of, verdict
+from genomamba.score.contexts import Targets, Window, draw_targets, score_contexts
+from genomamba.score.likelihood import default_chunk
+from genomamba.score.progress import Progress
+from genomamba.score.reading import intervals_of
+from genomamba.settings import from_yaml
+from genomamba.train.device import choose_device
+from genomamba.train.plan import open_data
+
+__all__ = ["evaluate"]
+
+_NAMES: Final = {"test": "test", "valid": "validation"}
+
+
+def evaluate(name: str, config: EvaluateConfig, *, emit: Callable[[str], None]) -> None:
+    """Score the same bases with each of the contexts, print a table, and write what `config.out` asks for.
+
+    Parameters
+    ----------
+    name : str
+        The model: a run folder, a checkpoint folder, or a name on the hub.
+    config : EvaluateConfig
+        As the user gave it.
+    emit : callable
+        Takes each line of the result.
+
+    Raises
+    ------
+    GenomambaError
+        For anything the user can mend.
+    """
+    out = None if config.out is None else _prepare(Path(config.out), config.force)
+    device = choose_device(config.device)
+    set_threads(config.threads)
+    keep_freed_memory()
+    checkpoint = open_checkpoint(name, revision=config.revision, alphabet=config.alphabet)
+    model = checkpoint.load(device).eval()
+    causal = model.config.direction == "causal" and not model.config.equivariant
+    if causal and config.spill is not None:
+        raise ConfigError("--spill is for masked models; a causal one keeps nothing of a window but its state")
+    held_out = _held_out(name, config, get_alphabet(model.config.alphabet))
+    windows = [Window(context, config.block_size, causal) for context in sorted(set(config.contexts))]
+    targets = draw_targets(held_out.genome, held_out.stretches, windows[-1], config.blocks, config.seed)
+    unit = "base" if held_out.genome.alphabet.has_complement else "byte"
+    emit(_in_words(targets, held_out, windows[-1], unit))
+    with Progress("scoring", f"{unit}s", sum(map(len, windows)) * len(targets.blocks)) as progress:
+        costs = score_contexts(
+            model,
+            held_out.genome,
+            targets.blocks,
+            windows,
+            chunk=config.chunk or default_chunk(model.config),
+            seed=config.seed,
+            spill=None if config.spill is None else Path(config.spill),
+            after_block=progress.add,
+        )
+    points = points_of(costs, seed=config.seed)
+    trained_context = checkpoint.training.get("context")
+    emit(describe(points, unit, not causal))
+    emit(verdict(points, unit))
+    if trained_context is not None:
+        emit(f"{name} was trained with {trained_context:,} {unit}s of context")
+    if out is None:
+        return
+    facts = _facts(name, model, config, held_out, targets, trained_context)
+    files = files_of_curve(
+        costs, points, targets.blocks, facts, trained_context=trained_context, unit=unit, masked=not causal
+    )
+    for file, content in files.items():
+        with atomic_file(out / file) as temporary:
+            temporary.write_bytes(content)
+    emit(f"{out}: {', '.join(files)}")
+
+
+@dataclass(frozen=True, slots=True)
+class _HeldOut:
+    """Bases that may be scored, and what they are called."""
+
+    genome: Genome
+    stretches: Sequence[Interval]
+    name: str
+
+
+def _held_out(name: str, config: EvaluateConfig, alphabet: Alphabet) -> _HeldOut:
+    run = _run_of(name)
+    given: Sequence[str | Path] = config.fasta
+    if run is None:
+        if config.split is not None:
+            raise ConfigError(f"--split is a part that a run held out, and {name} is no run; give --region or --bed")
+        given = given or [files["fasta"] for files in example_paths().values()]
+    elif not given and (config.region is not None or config.bed is not None):
+        given = _settings_of(run).fasta or [files["fasta"] for files in example_paths().values()]
+    if not given:
+        assert run is not None
+        return _part_of_run(run, _settings_of(run), config, alphabet)
+    genome = Genome.open(
+        given, alphabet, cache_dir=config.cache_dir, contigs=config.contigs, chrom_map=config.chrom_map
+    )
+    if config.region is not None:
+        return _HeldOut(genome, intervals_of(genome, config.region), config.region)
+    if config.bed is not None:
+        return _HeldOut(genome, read_bed(config.bed, genome), config.bed)
+    if run is not None and (known := _read_by(run) & {one["sha256"] for one in genome.inputs}):
+        if known != _read_by(run) or len(known) < len(genome.inputs):
+            raise ConfigError(
+                f"--fasta holds some of the files that {run} was trained on, not just these; give none of them or all,"
+                " or name bases by --region or --bed"
+            )
+        return _part_of_run(run, dataclasses.replace(_settings_of(run), fasta=config.fasta), config, alphabet)
+    if config.split is not None:
+        raise ConfigError(f"--split is a part that {run} held out, and --fasta is none of its files; leave it out")
+    return _HeldOut(genome, intervals_of(genome, None), "all contigs")
+
+
+def _part_of_run(run: Path, settings: PretrainConfig, config: EvaluateConfig, alphabet: Alphabet) -> _HeldOut:
+    """Return the part of its own genome that a run held out, after a look that the genome is what it was."""
+    if config.contigs or config.chrom_map is not None:
+        raise ConfigError(f"--contigs and --chrom-map are those of {run}; leave them out, or give --region or --bed")
+    if config.cache_dir is not None:
+        settings = dataclasses.replace(settings, cache_dir=config.cache_dir)
+    genome, split = open_data(settings, alphabet)
+    for one in genome.inputs:
+        if one["sha256"] not in _read_by(run):
+            raise RunError(
+                f"{one['path']}: its content is not what {run} was trained on; bring that back, or give --fasta with"
+                " --region or --bed"
+            )
+    part = config.split or "test"
+    stretches = split.test if part == "test" else split.valid
+    if not stretches:
+        raise ConfigError(
+            f"{run} held nothing out for {_NAMES[part]}; name bases by --region or --bed, or another --split"
+        )
+    return _HeldOut(genome, stretches, f"the {_NAMES[part]} part of {run}")
+
+
+def _run_of(name: str) -> Path | None:
+    """Return the run folder that a model is, or is a checkpoint of."""
+    path = Path(name)
+    return next((one for one in (path, path.parent.parent) if (one / "run.json").is_file()), None)
+
+
+def _settings_of(run: Path) -> PretrainConfig:
+    path = run / "config.yaml"
+    try:
+        return from_yaml(PretrainConfig, path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read ({error.strerror}); give --fasta with --region or --bed") from error
+
+
+def _read_by(run: Path) -> set[str]:
+    """Return the checksums of the files that a run was trained on."""
+    values = read_json(run / "run.json")
+    try:
+        return {one["sha256"] for one in values["inputs"]}
+    except (KeyError, TypeError) as error:
+        raise RunError(f"{run / 'run.json'}: does not say what the run was trained on; restore the file") from error
+
+
+def _prepare(out: Path, force: bool) -> Path:
+    """Make the folder, or refuse it while nothing is computed yet."""
+    if out.exists() and not out.is_dir():
+        raise RunError(f"{out}: is a file; give a folder by --out")
+    if not force and (there := [name for name in FILES if (out / name).exists()]):
+        raise RunError(f"{out}: holds {there[0]} already; give --force to replace it, or another --out")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{out}: cannot be made ({error.strerror}); give another folder by --out") from error
+    return out
+
+
+def _in_words(targets: Targets, held_out: _HeldOut, window: Window, unit: str) -> str:
+    where = "before" if window.causal else "around"
+    count = len(targets.blocks)
+    text = (
+        f"{count:,} block{'' if count == 1 else 's'} of {window.size:,} {unit}s, out of {targets.usable:,} {unit}s in "
+        f"{held_out.name} that have {window.context:,} {unit}s of context"
+    )
+    if left_out := targets.bases - targets.usable:
+        text += f"; {left_out:,} have fewer {unit}s {where} them on their contig"
+    return text
+
+
+def _facts(
+    name: str,
+    model: LanguageModel,
+    config: EvaluateConfig,
+    held_out: _HeldOut,
+    targets: Targets,
+    trained_context: int | None,
+) -> dict[str, Any]:
+    """Return what the figures depend on."""
+    causal = model.config.direction == "causal" and not model.config.equivariant
+    return {
+        "genomamba": genomamba.__version__,
+        "model": name,
+        "fingerprint": fingerprint(model),
+        "objective": "next_token" if causal else "masked",
+        "trained_context": trained_context,
+        "fasta": held_out.genome.inputs,
+        "scored": held_out.name,
+        "bases": targets.bases,
+        "usable_bases": targets.usable,
+        "blocks": len(targets.blocks),
+        "block_size": config.block_size,
+        "seed": config.seed,
+    }
