@@ -28,10 +28,11 @@ SCRATCH_MIB = 256
 """Memory for the chunks of a round."""
 WARPS = 10
 """Programs of the walk back that a multiprocessor holds at a time."""
-CHAIN_BLOCK, CHAIN_UNROLL = 64, 16
+CHAIN_BLOCK, CHAIN_UNROLL = 64, 8
 """States of a program between the walks, and chunks whose states are loaded together."""
 ADD_BLOCK, ADD_UNROLL = 512, 8
 """Sums of a program, and shares that are loaded together."""
+_TRITON = tuple(int(part) for part in triton.__version__.split(".")[:2])
 
 
 class BackwardPlan(NamedTuple):
@@ -50,12 +51,28 @@ class BackwardPlan(NamedTuple):
 def backward_plan(padded: int, wide: bool, target: Target) -> BackwardPlan:
     """Return how backward is cut for N states, in float64 where `wide`."""
     lanes = 64 if target.backend == "hip" else 32
-    block_d = lanes * 16 // max(padded, 16)
-    # Four positions fit the registers where the compiler spends them well.
-    group = 4 if not wide and target.backend == "cuda" and target.arch >= 90 else 2
-    # Four states of each thread, or two: with more, ptxas works on several tiles at a time and spills.
-    tile = min(padded, group * lanes // block_d)
-    return BackwardPlan(block_d, tile, group, lanes)
+    held = 8 if wide else 16
+    block_d = lanes * held // max(padded, held)
+    group, states = _turn(padded, wide, target)
+    return BackwardPlan(block_d, min(padded, states * lanes // block_d), group, lanes)
+
+
+def _turn(padded: int, wide: bool, target: Target) -> tuple[int, int]:
+    """Return the positions of a turn of the walk back, and the states that each thread works on at a time.
+
+    As many as fit the registers of every kind of GPU under the oldest and the newest Triton (benchmarks/compiled.py).
+    """
+    if wide:
+        return 1, 2
+    if target.backend == "hip" or padded > 16:
+        return 2, 4
+    if target.arch < 90:
+        # With four states, instructions are 1 % fewer and registers 180, not 128.
+        return 2, 2
+    if 100 <= target.arch < 120 and _TRITON < (3, 6):
+        # Pairs of numbers are multiplied at once there, and this compiler moves too many to their places.
+        return 2, 4
+    return 4, 4
 
 
 class Scratch(NamedTuple):

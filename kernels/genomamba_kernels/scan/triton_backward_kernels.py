@@ -129,7 +129,7 @@ def trace_kernel(
     d0 = block * BLOCK_D
     d = tl.arange(0, BLOCK_D)
     # A hint that nothing is aligned, for the reason given at `load_tiles`.
-    lane = tl.max_contiguous(d, 1)
+    lane = tl.multiple_of(d, 1)
     width = D_INNER - d0
     first = tl.load(chunks_ptr + 3 * chunk)
     rows = tl.load(chunks_ptr + 3 * chunk + 1).to(tl.int32)
@@ -425,7 +425,7 @@ def walk_back_kernel(
     chunk = first_chunk + here
     d0 = block * BLOCK_D
     d = tl.arange(0, BLOCK_D)
-    lane = tl.max_contiguous(d, 1)
+    lane = tl.multiple_of(d, 1)
     width = D_INNER - d0
     first = tl.load(chunks_ptr + 3 * chunk)
     rows = tl.load(chunks_ptr + 3 * chunk + 1).to(tl.int32)
