@@ -64,6 +64,8 @@ def _turn(padded: int, wide: bool, target: Target) -> tuple[int, int]:
     """
     if wide:
         return 1, 2
+    if target.backend == "hip" and padded > 64:
+        return 1, 4
     if target.backend == "hip" or padded > 16:
         return 2, 4
     if target.arch < 90:
@@ -90,12 +92,8 @@ class Scratch(NamedTuple):
     """(chunks, N, d_inner): gradient of the state after a chunk."""
     shares: Tensor
     """(blocks of channels, chunks, size, 2, N): shares of dB and dC."""
-    dA: Tensor
-    """(chunks, N, d_inner), float64: sums over the chunks that were at this place in their rounds."""
-    dD: Tensor
-    """(chunks, d_inner), float64."""
-    dbias: Tensor
-    """(chunks, d_inner), float64."""
+    sums: Tensor
+    """(chunks, N + 2, d_inner), float64: dA, dD and dbias, over the chunks that were at this place in their rounds."""
 
 
 def backward(a: ScanArguments, dy: Tensor, dfinal_state: Tensor | None, borders: Tensor) -> ScanGradients:
@@ -127,16 +125,16 @@ def backward(a: ScanArguments, dy: Tensor, dfinal_state: Tensor | None, borders:
             _chain(scratch, chunks, dstates, first, end, int(touched[0]), int(touched[1]))
         _walk_back(a, p, plan, chunks, scratch, dy, dstates, (du, ddelta, dz), first, end)
         _add_shares(a, p, plan, chunks, scratch, (dB, dC), first, end)
-    dtype = a.A.dtype
+    sums = scratch.sums.sum(0).to(a.A.dtype)
     return ScanGradients(
         du,
         ddelta,
-        scratch.dA.sum(0)[:d_state].t().contiguous().to(dtype),
+        sums[:d_state].t().contiguous(),
         dB,
         dC,
-        scratch.dD.sum(0).to(dtype),
+        sums[padded].clone(),
         dz,
-        scratch.dbias.sum(0).to(dtype),
+        sums[padded + 1].clone(),
         states_from_kernel(dstates, d_state),
     )
 
@@ -151,7 +149,6 @@ def _make_scratch(a: ScanArguments, p: Prepared, plan: BackwardPlan, chunks: Chu
     size = a.A.element_size() * (traces + states + shares) + 8 * (padded + 2) * d_inner
     count = _chunks_a_round(chunks.count, size, blocks, a.u.device)
     new = a.A.new_empty
-    sums = torch.zeros(count, padded + 2, d_inner, dtype=torch.float64, device=a.u.device)
     return Scratch(
         count,
         groups,
@@ -159,9 +156,7 @@ def _make_scratch(a: ScanArguments, p: Prepared, plan: BackwardPlan, chunks: Chu
         new(count, padded, d_inner) if states else None,
         new(count, padded, d_inner) if states else None,
         new(blocks, count, chunks.size, 2, padded),
-        sums[:, :padded].contiguous(),
-        sums[:, padded].contiguous(),
-        sums[:, padded + 1].contiguous(),
+        torch.zeros(count, padded + 2, d_inner, dtype=torch.float64, device=a.u.device),
     )
 
 
@@ -222,8 +217,7 @@ def _walk_back(
         u_ptr=a.u, delta_ptr=a.delta, z_ptr=a.z, dy_ptr=dy, B_ptr=p.B, C_ptr=p.C, A_ptr=p.A2, D_ptr=a.D,
         bias_ptr=a.delta_bias, traces_ptr=scratch.traces, after_ptr=scratch.after, dstates_ptr=dstates,
         du_ptr=du, ddelta_ptr=ddelta, dz_ptr=dz, shares_ptr=scratch.shares,
-        dA_ptr=scratch.dA, dD_ptr=scratch.dD, dbias_ptr=scratch.dbias,
-        chunks_ptr=chunks.table, firsts_ptr=chunks.firsts,
+        sums_ptr=scratch.sums, chunks_ptr=chunks.table, firsts_ptr=chunks.firsts,
         first_chunk=first, chunks=end - first, size=chunks.size, groups=scratch.groups,
         D_INNER=d_inner, N=padded, BLOCK_D=plan.block_d, TILE=plan.tile, K=plan.group,
         SOFTPLUS=a.delta_softplus, STEP=-1 if a.reverse else 1, FULL=_is_full(a, plan), LANES=plan.lanes,
