@@ -60,21 +60,16 @@ def backward_plan(padded: int, wide: bool, target: Target) -> BackwardPlan:
 def _turn(padded: int, wide: bool, target: Target) -> tuple[int, int]:
     """Return the positions of a turn of the walk back, and the states that each thread works on at a time.
 
-    As many as fit the registers of every kind of GPU under the oldest and the newest Triton (benchmarks/compiled.py).
+    As many as fit the registers of every kind of GPU under the oldest and the newest Triton (benchmarks/compiled.py):
+    with more states, compilers work on several tiles at a time, and spill.
     """
     if wide:
         return 1, 2
-    if target.backend == "hip" and padded > 64:
-        return 1, 4
-    if target.backend == "hip" or padded > 16:
-        return 2, 4
-    if target.arch < 90:
-        # With four states, instructions are 1 % fewer and registers 180, not 128.
-        return 2, 2
-    if 100 <= target.arch < 120 and _TRITON < (3, 6):
-        # Pairs of numbers are multiplied at once there, and this compiler moves too many to their places.
-        return 2, 4
-    return 4, 4
+    if target.backend == "hip":
+        return (2 if padded <= 64 else 1), 4
+    # On 100 to 119 pairs of numbers are multiplied at once, and older compilers move too many to their places.
+    paired = 100 <= target.arch < 120 and _TRITON < (3, 6)
+    return (4 if target.arch >= 90 and padded <= 16 and not paired else 2), 4
 
 
 class Scratch(NamedTuple):

@@ -433,9 +433,11 @@ def walk_back_kernel(
     dtype: tl.constexpr = A_ptr.dtype.element_ty
     bias = load_parameter(bias_ptr, d0, d, width, dtype, EVEN)
     D = load_parameter(D_ptr, d0, d, width, dtype, EVEN)
-    dstates_ptr += d0
+    # Found here, since less is held through the loop than the numbers that say it.
+    is_first = (here == 0) | (chunk == tl.load(firsts_ptr + sequence))
+    dstates_ptr += sequence * (N * D_INNER) + d0
     if after_ptr is None:
-        g = load_tiles(dstates_ptr + sequence * (N * D_INNER), D_INNER, lane, width, EVEN, N, TILE)
+        g = load_tiles(dstates_ptr, D_INNER, lane, width, EVEN, N, TILE)
     else:
         g = load_tiles(after_ptr + here * (N * D_INNER) + d0, D_INNER, lane, width, EVEN, N, TILE)
     dA = zero_tiles(d, dtype, N, TILE)
@@ -478,10 +480,8 @@ def walk_back_kernel(
             du_ptr, ddelta_ptr, dz_ptr, shares_ptr, d, lane, width, left,
             D_INNER, N, BLOCK_D, TILE, K, SOFTPLUS, STEP, EVEN, FULL, LANES,
         )  # fmt: skip
-    # Read again, so as not to be held through the loop.
-    sequence = tl.load(chunks_ptr + 3 * chunk + 2)
-    if (chunk == first_chunk) | (chunk == tl.load(firsts_ptr + sequence)):
-        store_tiles(dstates_ptr + sequence * (N * D_INNER), g, D_INNER, lane, width, EVEN, N, TILE)
+    if is_first:
+        store_tiles(dstates_ptr, g, D_INNER, lane, width, EVEN, N, TILE)
     sums_ptr += here * ((N + 2) * D_INNER) + d0
     _add_tiles(sums_ptr, dA, D_INNER, lane, width, N, TILE)
     _add_row(sums_ptr + N * D_INNER + d, sums[0], d < width)
