@@ -99,7 +99,8 @@ def main() -> int:
         print(_line(row), flush=True)
         rows.append(row)
         if options.record:
-            write(f"triton-{triton.__version__}", f"{row['kernel']} {row['case']}", folder="compiled", **row)
+            facts = {name: value for name, value in row.items() if name != "case"}
+            write(f"triton-{triton.__version__}", row["case"], folder="compiled", **facts)
     if options.json is not None:
         options.json.write_text("".join(json.dumps(row) + "\n" for row in rows))
     spilled = [row for row in rows if row["spilled"]]
