@@ -55,7 +55,7 @@ class Case:
     reverse: bool = False
     d_conv: int = 4
     packed: bool = False
-    """Pack two sequences into the one row. The kernels of the scan see chunks alone, and are the same."""
+    """Pack two sequences into the one row."""
 
 
 def _cases() -> dict[str, Case]:
@@ -94,11 +94,13 @@ def main() -> int:
     if not jobs:
         sys.exit("no kernel has such a name")
     rows = []
-    print(_line({name: name for name in _COLUMNS}))
+    if not options.record:
+        print(_line({name: name for name in _COLUMNS}))
     for row in _examined(jobs, options.workers):
-        print(_line(row), flush=True)
         rows.append(row)
-        if options.record:
+        if not options.record:
+            print(_line(row), flush=True)
+        else:
             facts = {name: value for name, value in row.items() if name != "case"}
             write(f"triton-{triton.__version__}", row["case"], folder="compiled", **facts)
     if options.json is not None:
@@ -143,7 +145,8 @@ def scan_forward(case: Case) -> None:
 
 def scan_backward(case: Case) -> None:
     """Run backward of the scan so that each of its kernels is started."""
-    a = _scan_arguments(case, length=2**14)
+    # With packed sequences, as with an odd length, no kernel may take it that positions come in whole groups.
+    a = _scan_arguments(case, length=2**14 + case.packed)
     dfinal_state = a.A.new_empty(a.state_shape)
     scan.backward(a, torch.empty_like(a.u), dfinal_state, a.A.new_empty(scan.borders_shape(a)))
 

@@ -30,6 +30,7 @@ def compile_kernels(pytestconfig, tmp_path):
     def run(*options):
         # What is compiled is kept between runs of the tests, as Triton keeps it for users: by a hash of the sources.
         settings = {"TRITON_CACHE_DIR": str(pytestconfig.cache.mkdir("triton")), "TRITON_INTERPRET": "0"}
+        settings["BENCHMARK_RESULTS"] = str(tmp_path / "results")
         rows = tmp_path / "rows.jsonl"
         answer = subprocess.run(
             [sys.executable, BENCHMARKS / "compiled.py", "--workers", "1", "--json", rows, *options],
@@ -45,9 +46,12 @@ FORWARD = ("--cases", "bfloat16 16", "--targets", "sm_90", "--kernels", "local_k
 
 
 # That nothing spills, on any GPU, is what `make aot` says.
-def test_forward_has_few_instructions(compile_kernels):
-    status, rows, errors = compile_kernels(*FORWARD)
+def test_forward_has_few_instructions(compile_kernels, tmp_path):
+    status, rows, errors = compile_kernels(*FORWARD, "--record")
     assert status == 0, errors
+    (file,) = (tmp_path / "results" / "compiled").iterdir()
+    recorded = [json.loads(line) for line in file.open()]
+    assert [line["kernel"] for line in recorded] == [row["kernel"] for row in rows]
     local, output = sorted(rows, key=lambda row: row["kernel"])
     # Five instructions are needed for an output and four for a state; what else there is must not creep in.
     assert 4 <= local["per update"] <= 7
