@@ -22,7 +22,7 @@ from genomamba_kernels.scan.triton_backward_kernels import (
 )
 from genomamba_kernels.scan.triton_chunks import Chunks, find_chunks
 from genomamba_kernels.scan.triton_plan import chunk_size
-from genomamba_kernels.scan.triton_prepare import Prepared, prepare, states_from_kernel, states_to_kernel
+from genomamba_kernels.scan.triton_prepare import Prepared, padded_state, prepare, states_from_kernel, states_to_kernel
 
 SCRATCH_MIB = 256
 """Memory for the chunks of a round."""
@@ -48,16 +48,18 @@ class BackwardPlan(NamedTuple):
     """Threads of a warp."""
 
 
-def backward_plan(padded: int, wide: bool, target: Target) -> BackwardPlan:
-    """Return how backward is cut for N states, in float64 where `wide`."""
+def backward_plan(a: ScanArguments, target: Target) -> BackwardPlan:
+    """Return how backward is cut."""
+    padded = padded_state(a.A.shape[1])
+    wide = a.A.dtype == torch.float64
     lanes = 64 if target.backend == "hip" else 32
     held = 8 if wide else 16
     block_d = lanes * held // max(padded, held)
-    group, states = _turn(padded, wide, target)
+    group, states = _turn(padded, wide, _is_full(a, 4), target)
     return BackwardPlan(block_d, min(padded, states * lanes // block_d), group, lanes)
 
 
-def _turn(padded: int, wide: bool, target: Target) -> tuple[int, int]:
+def _turn(padded: int, wide: bool, full: bool, target: Target) -> tuple[int, int]:
     """Return the positions of a turn of the walk back, and the states that each thread works on at a time.
 
     As many as fit the registers of every kind of GPU under the oldest and the newest Triton (benchmarks/compiled.py):
@@ -66,10 +68,10 @@ def _turn(padded: int, wide: bool, target: Target) -> tuple[int, int]:
     if wide:
         return 1, 2
     if target.backend == "hip":
-        return (2 if padded <= 64 else 1), 4
+        return (2 if full and padded <= 64 else 1), 4
     # On 100 to 119 pairs of numbers are multiplied at once, and older compilers move too many to their places.
     paired = 100 <= target.arch < 120 and _TRITON < (3, 6)
-    return (4 if target.arch >= 90 and padded <= 16 and not paired else 2), 4
+    return (4 if target.arch >= 90 and padded <= 16 and full and not paired else 2), 4
 
 
 class Scratch(NamedTuple):
@@ -104,7 +106,7 @@ def backward(a: ScanArguments, dy: Tensor, dfinal_state: Tensor | None, borders:
     chunks = find_chunks(a, sequences, size)
     p = prepare(a)
     padded = p.A2.shape[0]
-    plan = backward_plan(padded, a.A.dtype == torch.float64, target_of(a.u.device))
+    plan = backward_plan(a, target_of(a.u.device))
     scratch = _make_scratch(a, p, plan, chunks)
     du, ddelta, dB, dC = (torch.empty_like(x) for x in (a.u, a.delta, a.B, a.C))
     dz = a.u.new_empty(0) if a.z is None else torch.empty_like(a.z)
@@ -166,9 +168,9 @@ def _chunks_a_round(chunks: int, bytes_a_chunk: int, blocks: int, device: torch.
     return -(-chunks // rounds)
 
 
-def _is_full(a: ScanArguments, plan: BackwardPlan) -> bool:
+def _is_full(a: ScanArguments, group: int) -> bool:
     """Say whether positions are known to come in whole groups, which saves the kernels some masks."""
-    return a.cu_seqlens is None and a.u.shape[1] % plan.group == 0
+    return a.cu_seqlens is None and a.u.shape[1] % group == 0
 
 
 def _trace(
@@ -184,7 +186,7 @@ def _trace(
         chunks_ptr=chunks.table, first_chunk=first, groups=scratch.groups,
         D_INNER=d_inner, N=padded, BLOCK_D=plan.block_d, TILE=min(padded, 16), K=plan.group,
         SOFTPLUS=a.delta_softplus, STEP=-1 if a.reverse else 1,
-        FULL=_is_full(a, plan), LOCAL=scratch.after is not None,
+        FULL=_is_full(a, plan.group), LOCAL=scratch.after is not None,
     )  # fmt: skip
 
 
@@ -215,7 +217,7 @@ def _walk_back(
         sums_ptr=scratch.sums, chunks_ptr=chunks.table, firsts_ptr=chunks.firsts,
         first_chunk=first, chunks=end - first, size=chunks.size, groups=scratch.groups,
         D_INNER=d_inner, N=padded, BLOCK_D=plan.block_d, TILE=plan.tile, K=plan.group,
-        SOFTPLUS=a.delta_softplus, STEP=-1 if a.reverse else 1, FULL=_is_full(a, plan), LANES=plan.lanes,
+        SOFTPLUS=a.delta_softplus, STEP=-1 if a.reverse else 1, FULL=_is_full(a, plan.group), LANES=plan.lanes,
     )  # fmt: skip
 
 
