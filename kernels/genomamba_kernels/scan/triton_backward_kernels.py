@@ -433,11 +433,11 @@ def walk_back_kernel(
     dtype: tl.constexpr = A_ptr.dtype.element_ty
     bias = load_parameter(bias_ptr, d0, d, width, dtype, EVEN)
     D = load_parameter(D_ptr, d0, d, width, dtype, EVEN)
-    # Found here, since less is held through the loop than the numbers that say it.
-    is_first = (here == 0) | (chunk == tl.load(firsts_ptr + sequence))
-    dstates_ptr += sequence * (N * D_INNER) + d0
+    # The sequence whose g is written at the end, or -1: one number to hold through the loop.
+    written = tl.where((here == 0) | (chunk == tl.load(firsts_ptr + sequence)), sequence, -1).to(tl.int32)
+    dstates_ptr += d0
     if after_ptr is None:
-        g = load_tiles(dstates_ptr, D_INNER, lane, width, EVEN, N, TILE)
+        g = load_tiles(dstates_ptr + sequence * (N * D_INNER), D_INNER, lane, width, EVEN, N, TILE)
     else:
         g = load_tiles(after_ptr + here * (N * D_INNER) + d0, D_INNER, lane, width, EVEN, N, TILE)
     dA = zero_tiles(d, dtype, N, TILE)
@@ -480,8 +480,8 @@ def walk_back_kernel(
             du_ptr, ddelta_ptr, dz_ptr, shares_ptr, d, lane, width, left,
             D_INNER, N, BLOCK_D, TILE, K, SOFTPLUS, STEP, EVEN, FULL, LANES,
         )  # fmt: skip
-    if is_first:
-        store_tiles(dstates_ptr, g, D_INNER, lane, width, EVEN, N, TILE)
+    if written >= 0:
+        store_tiles(dstates_ptr + written.to(tl.int64) * (N * D_INNER), g, D_INNER, lane, width, EVEN, N, TILE)
     sums_ptr += here * ((N + 2) * D_INNER) + d0
     _add_tiles(sums_ptr, dA, D_INNER, lane, width, N, TILE)
     _add_row(sums_ptr + N * D_INNER + d, sums[0], d < width)
