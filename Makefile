@@ -46,6 +46,9 @@ types: .venv/installed-dev ## mypy, strict
 layers: .venv/installed-dev ## who may import whom
 	.venv/bin/lint-imports
 
+# What has been compiled is kept, and taken again where no source of the kernel has changed.
+aot aot-all: export TRITON_CACHE_DIR = $(CURDIR)/.venv/triton-cache
+
 aot: .venv/installed-dev .venv/triton-oldest ## compile the GPU kernels for seven GPUs, by the oldest and the newest Triton: nothing may spill
 	.venv/bin/python benchmarks/compiled.py --cases 'bfloat16 16'
 	PYTHONPATH=.venv/triton-oldest .venv/bin/python benchmarks/compiled.py --cases 'bfloat16 16'

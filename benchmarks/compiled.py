@@ -1,8 +1,8 @@
 """Compile the Triton kernels ahead of time, for GPUs that need not be here, and read what the binaries need.
 
     python benchmarks/compiled.py                    # every GPU, every configuration that is ever chosen
-    python benchmarks/compiled.py --quick            # three GPUs, the main configuration
-    python benchmarks/compiled.py --targets sm_90 --cases "bfloat16 16" --record
+    python benchmarks/compiled.py --cases "bfloat16 16"
+    python benchmarks/compiled.py --targets sm_90 gfx942 --kernels walk_back_kernel trace_kernel --record
 
 Launchers run on tensors without memory, and what they would start is compiled instead: exactly what users run. Exits
 with 1 where a kernel spills registers. With --record, lines are appended to benchmarks/results/compiled/.
@@ -16,7 +16,7 @@ import json
 import multiprocessing
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,11 +36,11 @@ from genomamba_kernels.scan import triton_launch as scan
 from genomamba_kernels.scan.arguments import ScanArguments
 
 TARGETS = {f"sm_{arch}": Target("cuda", arch) for arch in (75, 80, 86, 90, 100, 120)} | {"gfx942": Target("hip", 0x942)}
-QUICK = ("sm_80", "sm_90", "gfx942")
 TYPES = {
     torch.float32: "fp32", torch.bfloat16: "bf16", torch.float64: "fp64", torch.int64: "i64", torch.int32: "i32",
 }  # fmt: skip
-MAIN_CASE = "bfloat16 16"
+_Job = tuple[str, str, int, int | None]
+"""GPU, case, which of its launches, limit on registers."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,11 @@ class Case:
     reverse: bool = False
     d_conv: int = 4
     packed: bool = False
-    """Pack two sequences into the one row. The kernels of the scan see chunks alone, and are the same."""
+    """Pack two sequences into the one row."""
 
 
 def _cases() -> dict[str, Case]:
-    cases = {MAIN_CASE: Case(), "bfloat16 16 reverse": Case(reverse=True), "bfloat16 16 bare": Case(bare=True)}
+    cases = {"bfloat16 16": Case(), "bfloat16 16 reverse": Case(reverse=True), "bfloat16 16 bare": Case(bare=True)}
     for d_state in (1, 4, 8, 16, 32, 64, 128, 256):
         cases[f"float32 {d_state}"] = Case(torch.float32, d_state)
         cases[f"bfloat16 {d_state}"] = Case(torch.bfloat16, d_state)
@@ -86,17 +86,23 @@ def main() -> int:
         seen = set()
         for case in options.cases:
             for i, launch in enumerate(_launches(target, case)):
+                if options.kernels and launch.kernel.__name__ not in options.kernels:
+                    continue
                 if (key := str(_key(launch))) not in seen:
                     seen.add(key)
                     jobs.append((target, case, i, options.max_registers))
+    if not jobs:
+        sys.exit("no kernel has such a name")
     rows = []
-    print(_line({name: name for name in _COLUMNS}))
-    with _pool(options.workers) as pool:
-        for row in pool.map(_examine, jobs):
+    if not options.record:
+        print(_line({name: name for name in _COLUMNS}))
+    for row in _examined(jobs, options.workers):
+        rows.append(row)
+        if not options.record:
             print(_line(row), flush=True)
-            rows.append(row)
-            if options.record:
-                write(f"triton-{triton.__version__}", f"{row['kernel']} {row['case']}", folder="compiled", **row)
+        else:
+            facts = {name: value for name, value in row.items() if name != "case"}
+            write(f"triton-{triton.__version__}", row["case"], folder="compiled", **facts)
     if options.json is not None:
         options.json.write_text("".join(json.dumps(row) + "\n" for row in rows))
     spilled = [row for row in rows if row["spilled"]]
@@ -108,22 +114,27 @@ def main() -> int:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--targets", nargs="+", choices=TARGETS, help="(default: all)")
-    parser.add_argument("--cases", nargs="+", choices=CASES, metavar="CASE", help=f"of {', '.join(CASES)}")
-    parser.add_argument("--quick", action="store_true", help=f"{', '.join(QUICK)} and '{MAIN_CASE}' where not named")
+    parser.add_argument("--targets", nargs="+", choices=TARGETS, default=list(TARGETS), help="(default: all)")
+    parser.add_argument(
+        "--cases", nargs="+", choices=CASES, default=list(CASES), metavar="CASE", help=f"of {', '.join(CASES)}"
+    )
+    parser.add_argument("--kernels", nargs="+", metavar="NAME", help="names of functions (default: all)")
     parser.add_argument("--max-registers", type=int, help="limit registers on NVIDIA's GPUs, to see what spills")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--json", type=Path, help="write the rows to a file, one a line")
     parser.add_argument("--record", action="store_true", help="append to benchmarks/results/compiled/")
-    options = parser.parse_args()
-    options.targets = options.targets or (QUICK if options.quick else list(TARGETS))
-    options.cases = options.cases or ([MAIN_CASE] if options.quick else list(CASES))
-    return options
+    return parser.parse_args()
 
 
-def _pool(workers: int) -> concurrent.futures.Executor:
+def _examined(jobs: list[_Job], workers: int) -> Iterator[dict[str, Any]]:
+    """Yield the rows of all jobs in their order."""
+    if workers == 1:
+        yield from map(_examine, jobs)
+        return
     # A forked child would share locks with threads of the parent.
-    return concurrent.futures.ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
+        yield from pool.map(_examine, jobs)
 
 
 def scan_forward(case: Case) -> None:
@@ -134,7 +145,8 @@ def scan_forward(case: Case) -> None:
 
 def scan_backward(case: Case) -> None:
     """Run backward of the scan so that each of its kernels is started."""
-    a = _scan_arguments(case, length=2**14)
+    # With packed sequences, as with an odd length, no kernel may take it that positions come in whole groups.
+    a = _scan_arguments(case, length=2**14 + case.packed)
     dfinal_state = a.A.new_empty(a.state_shape)
     scan.backward(a, torch.empty_like(a.u), dfinal_state, a.A.new_empty(scan.borders_shape(a)))
 
@@ -215,7 +227,7 @@ def compile_launch(launch: Launch, target: Target, max_registers: int | None = N
     return read_amdgcn(compiled.asm["amdgcn"])
 
 
-def _examine(job: tuple[str, str, int, int | None]) -> dict[str, Any]:
+def _examine(job: _Job) -> dict[str, Any]:
     """Compile one launch and return its row of the table."""
     target, case, i, max_registers = job
     launch = _launches(target, case)[i]

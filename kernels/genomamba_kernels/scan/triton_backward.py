@@ -22,16 +22,17 @@ from genomamba_kernels.scan.triton_backward_kernels import (
 )
 from genomamba_kernels.scan.triton_chunks import Chunks, find_chunks
 from genomamba_kernels.scan.triton_plan import chunk_size
-from genomamba_kernels.scan.triton_prepare import Prepared, prepare, states_from_kernel, states_to_kernel
+from genomamba_kernels.scan.triton_prepare import Prepared, padded_state, prepare, states_from_kernel, states_to_kernel
 
 SCRATCH_MIB = 256
 """Memory for the chunks of a round."""
 WARPS = 10
 """Programs of the walk back that a multiprocessor holds at a time."""
-CHAIN_BLOCK, CHAIN_UNROLL = 64, 16
+CHAIN_BLOCK, CHAIN_UNROLL = 64, 8
 """States of a program between the walks, and chunks whose states are loaded together."""
 ADD_BLOCK, ADD_UNROLL = 512, 8
 """Sums of a program, and shares that are loaded together."""
+_TRITON = tuple(int(part) for part in triton.__version__.split(".")[:2])
 
 
 class BackwardPlan(NamedTuple):
@@ -47,15 +48,30 @@ class BackwardPlan(NamedTuple):
     """Threads of a warp."""
 
 
-def backward_plan(padded: int, wide: bool, target: Target) -> BackwardPlan:
-    """Return how backward is cut for N states, in float64 where `wide`."""
+def backward_plan(a: ScanArguments, target: Target) -> BackwardPlan:
+    """Return how backward is cut."""
+    padded = padded_state(a.A.shape[1])
+    wide = a.A.dtype == torch.float64
     lanes = 64 if target.backend == "hip" else 32
-    block_d = lanes * 16 // max(padded, 16)
-    # Four positions fit the registers where the compiler spends them well.
-    group = 4 if not wide and target.backend == "cuda" and target.arch >= 90 else 2
-    # Four states of each thread, or two: with more, ptxas works on several tiles at a time and spills.
-    tile = min(padded, group * lanes // block_d)
-    return BackwardPlan(block_d, tile, group, lanes)
+    held = 8 if wide else 16
+    block_d = lanes * held // max(padded, held)
+    group, states = _turn(padded, wide, _is_full(a, 4), target)
+    return BackwardPlan(block_d, min(padded, states * lanes // block_d), group, lanes)
+
+
+def _turn(padded: int, wide: bool, full: bool, target: Target) -> tuple[int, int]:
+    """Return the positions of a turn of the walk back, and the states that each thread works on at a time.
+
+    As many as fit the registers of every kind of GPU under the oldest and the newest Triton (benchmarks/compiled.py):
+    with more states, compilers work on several tiles at a time, and spill.
+    """
+    if wide:
+        return 1, 2
+    if target.backend == "hip":
+        return (2 if full and padded <= 64 else 1), 4
+    # On 100 to 119 pairs of numbers are multiplied at once, and older compilers move too many to their places.
+    paired = 100 <= target.arch < 120 and _TRITON < (3, 6)
+    return (4 if target.arch >= 90 and padded <= 16 and full and not paired else 2), 4
 
 
 class Scratch(NamedTuple):
@@ -73,12 +89,8 @@ class Scratch(NamedTuple):
     """(chunks, N, d_inner): gradient of the state after a chunk."""
     shares: Tensor
     """(blocks of channels, chunks, size, 2, N): shares of dB and dC."""
-    dA: Tensor
-    """(chunks, N, d_inner), float64: sums over the chunks that were at this place in their rounds."""
-    dD: Tensor
-    """(chunks, d_inner), float64."""
-    dbias: Tensor
-    """(chunks, d_inner), float64."""
+    sums: Tensor
+    """(chunks, N + 2, d_inner), float64: dA, dD and dbias, over the chunks that were at this place in their rounds."""
 
 
 def backward(a: ScanArguments, dy: Tensor, dfinal_state: Tensor | None, borders: Tensor) -> ScanGradients:
@@ -94,7 +106,7 @@ def backward(a: ScanArguments, dy: Tensor, dfinal_state: Tensor | None, borders:
     chunks = find_chunks(a, sequences, size)
     p = prepare(a)
     padded = p.A2.shape[0]
-    plan = backward_plan(padded, a.A.dtype == torch.float64, target_of(a.u.device))
+    plan = backward_plan(a, target_of(a.u.device))
     scratch = _make_scratch(a, p, plan, chunks)
     du, ddelta, dB, dC = (torch.empty_like(x) for x in (a.u, a.delta, a.B, a.C))
     dz = a.u.new_empty(0) if a.z is None else torch.empty_like(a.z)
@@ -110,16 +122,16 @@ def backward(a: ScanArguments, dy: Tensor, dfinal_state: Tensor | None, borders:
             _chain(scratch, chunks, dstates, first, end, int(touched[0]), int(touched[1]))
         _walk_back(a, p, plan, chunks, scratch, dy, dstates, (du, ddelta, dz), first, end)
         _add_shares(a, p, plan, chunks, scratch, (dB, dC), first, end)
-    dtype = a.A.dtype
+    sums = scratch.sums.sum(0).to(a.A.dtype)
     return ScanGradients(
         du,
         ddelta,
-        scratch.dA.sum(0)[:d_state].t().contiguous().to(dtype),
+        sums[:d_state].t().contiguous(),
         dB,
         dC,
-        scratch.dD.sum(0).to(dtype),
+        sums[padded].clone(),
         dz,
-        scratch.dbias.sum(0).to(dtype),
+        sums[padded + 1].clone(),
         states_from_kernel(dstates, d_state),
     )
 
@@ -134,7 +146,6 @@ def _make_scratch(a: ScanArguments, p: Prepared, plan: BackwardPlan, chunks: Chu
     size = a.A.element_size() * (traces + states + shares) + 8 * (padded + 2) * d_inner
     count = _chunks_a_round(chunks.count, size, blocks, a.u.device)
     new = a.A.new_empty
-    sums = torch.zeros(count, padded + 2, d_inner, dtype=torch.float64, device=a.u.device)
     return Scratch(
         count,
         groups,
@@ -142,9 +153,7 @@ def _make_scratch(a: ScanArguments, p: Prepared, plan: BackwardPlan, chunks: Chu
         new(count, padded, d_inner) if states else None,
         new(count, padded, d_inner) if states else None,
         new(blocks, count, chunks.size, 2, padded),
-        sums[:, :padded].contiguous(),
-        sums[:, padded].contiguous(),
-        sums[:, padded + 1].contiguous(),
+        torch.zeros(count, padded + 2, d_inner, dtype=torch.float64, device=a.u.device),
     )
 
 
@@ -159,9 +168,9 @@ def _chunks_a_round(chunks: int, bytes_a_chunk: int, blocks: int, device: torch.
     return -(-chunks // rounds)
 
 
-def _is_full(a: ScanArguments, plan: BackwardPlan) -> bool:
+def _is_full(a: ScanArguments, group: int) -> bool:
     """Say whether positions are known to come in whole groups, which saves the kernels some masks."""
-    return a.cu_seqlens is None and a.u.shape[1] % plan.group == 0
+    return a.cu_seqlens is None and a.u.shape[1] % group == 0
 
 
 def _trace(
@@ -177,7 +186,7 @@ def _trace(
         chunks_ptr=chunks.table, first_chunk=first, groups=scratch.groups,
         D_INNER=d_inner, N=padded, BLOCK_D=plan.block_d, TILE=min(padded, 16), K=plan.group,
         SOFTPLUS=a.delta_softplus, STEP=-1 if a.reverse else 1,
-        FULL=_is_full(a, plan), LOCAL=scratch.after is not None,
+        FULL=_is_full(a, plan.group), LOCAL=scratch.after is not None,
     )  # fmt: skip
 
 
@@ -205,11 +214,10 @@ def _walk_back(
         u_ptr=a.u, delta_ptr=a.delta, z_ptr=a.z, dy_ptr=dy, B_ptr=p.B, C_ptr=p.C, A_ptr=p.A2, D_ptr=a.D,
         bias_ptr=a.delta_bias, traces_ptr=scratch.traces, after_ptr=scratch.after, dstates_ptr=dstates,
         du_ptr=du, ddelta_ptr=ddelta, dz_ptr=dz, shares_ptr=scratch.shares,
-        dA_ptr=scratch.dA, dD_ptr=scratch.dD, dbias_ptr=scratch.dbias,
-        chunks_ptr=chunks.table, firsts_ptr=chunks.firsts,
+        sums_ptr=scratch.sums, chunks_ptr=chunks.table, firsts_ptr=chunks.firsts,
         first_chunk=first, chunks=end - first, size=chunks.size, groups=scratch.groups,
         D_INNER=d_inner, N=padded, BLOCK_D=plan.block_d, TILE=plan.tile, K=plan.group,
-        SOFTPLUS=a.delta_softplus, STEP=-1 if a.reverse else 1, FULL=_is_full(a, plan), LANES=plan.lanes,
+        SOFTPLUS=a.delta_softplus, STEP=-1 if a.reverse else 1, FULL=_is_full(a, plan.group), LANES=plan.lanes,
     )  # fmt: skip
 
 

@@ -129,7 +129,7 @@ def trace_kernel(
     d0 = block * BLOCK_D
     d = tl.arange(0, BLOCK_D)
     # A hint that nothing is aligned, for the reason given at `load_tiles`.
-    lane = tl.max_contiguous(d, 1)
+    lane = tl.multiple_of(d, 1)
     width = D_INNER - d0
     first = tl.load(chunks_ptr + 3 * chunk)
     rows = tl.load(chunks_ptr + 3 * chunk + 1).to(tl.int32)
@@ -406,7 +406,7 @@ def _walk_group_back(
 @triton.jit(do_not_specialize=["first_chunk", "chunks", "size", "groups"])
 def walk_back_kernel(
     u_ptr, delta_ptr, z_ptr, dy_ptr, B_ptr, C_ptr, A_ptr, D_ptr, bias_ptr, traces_ptr, after_ptr, dstates_ptr,
-    du_ptr, ddelta_ptr, dz_ptr, shares_ptr, dA_ptr, dD_ptr, dbias_ptr, chunks_ptr, firsts_ptr,
+    du_ptr, ddelta_ptr, dz_ptr, shares_ptr, sums_ptr, chunks_ptr, firsts_ptr,
     first_chunk, chunks, size, groups,
     D_INNER: tl.constexpr, N: tl.constexpr, BLOCK_D: tl.constexpr, TILE: tl.constexpr, K: tl.constexpr,
     SOFTPLUS: tl.constexpr, STEP: tl.constexpr, FULL: tl.constexpr, LANES: tl.constexpr,
@@ -416,7 +416,7 @@ def walk_back_kernel(
     after : (chunks of the round, N, d_inner), or None where g after a chunk is that of its sequence, in `dstates`
     dstates : (sequences, N, d_inner), written by the first chunk of the round or of the sequence: g before it
     shares : (blocks of channels, chunks of the round, size, 2, N), of dB and dC, rows along the walk
-    dA, dD, dbias : (chunks of the round, (N,) d_inner), float64, added to
+    sums : (chunks of the round, N + 2, d_inner), float64, added to: dA, dD and dbias
     """
     EVEN: tl.constexpr = D_INNER % BLOCK_D == 0
     BLOCKS: tl.constexpr = (D_INNER + BLOCK_D - 1) // BLOCK_D
@@ -425,7 +425,7 @@ def walk_back_kernel(
     chunk = first_chunk + here
     d0 = block * BLOCK_D
     d = tl.arange(0, BLOCK_D)
-    lane = tl.max_contiguous(d, 1)
+    lane = tl.multiple_of(d, 1)
     width = D_INNER - d0
     first = tl.load(chunks_ptr + 3 * chunk)
     rows = tl.load(chunks_ptr + 3 * chunk + 1).to(tl.int32)
@@ -433,9 +433,11 @@ def walk_back_kernel(
     dtype: tl.constexpr = A_ptr.dtype.element_ty
     bias = load_parameter(bias_ptr, d0, d, width, dtype, EVEN)
     D = load_parameter(D_ptr, d0, d, width, dtype, EVEN)
-    dstates_ptr += sequence * (N * D_INNER) + d0
+    # The sequence whose g is written at the end, or -1: one number to hold through the loop.
+    written = tl.where((here == 0) | (chunk == tl.load(firsts_ptr + sequence)), sequence, -1).to(tl.int32)
+    dstates_ptr += d0
     if after_ptr is None:
-        g = load_tiles(dstates_ptr, D_INNER, lane, width, EVEN, N, TILE)
+        g = load_tiles(dstates_ptr + sequence * (N * D_INNER), D_INNER, lane, width, EVEN, N, TILE)
     else:
         g = load_tiles(after_ptr + here * (N * D_INNER) + d0, D_INNER, lane, width, EVEN, N, TILE)
     dA = zero_tiles(d, dtype, N, TILE)
@@ -478,12 +480,18 @@ def walk_back_kernel(
             du_ptr, ddelta_ptr, dz_ptr, shares_ptr, d, lane, width, left,
             D_INNER, N, BLOCK_D, TILE, K, SOFTPLUS, STEP, EVEN, FULL, LANES,
         )  # fmt: skip
-    if (chunk == first_chunk) | (chunk == tl.load(firsts_ptr + sequence)):
-        store_tiles(dstates_ptr, g, D_INNER, lane, width, EVEN, N, TILE)
-    _add_tiles(dA_ptr + here * (N * D_INNER) + d0, dA, D_INNER, lane, width, N, TILE)
-    at = here * D_INNER + d0 + d
-    tl.store(dD_ptr + at, tl.load(dD_ptr + at, mask=d < width) + sums[0].to(tl.float64), mask=d < width)
-    tl.store(dbias_ptr + at, tl.load(dbias_ptr + at, mask=d < width) + sums[2].to(tl.float64), mask=d < width)
+    if written >= 0:
+        store_tiles(dstates_ptr + written.to(tl.int64) * (N * D_INNER), g, D_INNER, lane, width, EVEN, N, TILE)
+    sums_ptr += here * ((N + 2) * D_INNER) + d0
+    _add_tiles(sums_ptr, dA, D_INNER, lane, width, N, TILE)
+    _add_row(sums_ptr + N * D_INNER + d, sums[0], d < width)
+    _add_row(sums_ptr + (N + 1) * D_INNER + d, sums[2], d < width)
+
+
+@triton.jit
+def _add_row(ptr, value, mask):
+    """Add to what is stored, in float64."""
+    tl.store(ptr, tl.load(ptr, mask=mask) + value.to(tl.float64), mask=mask)
 
 
 @triton.jit
@@ -491,9 +499,7 @@ def _add_tiles(ptr, tiles, stride, d, width, N: tl.constexpr, TILE: tl.constexpr
     """Add to what `store_tiles` has stored, in float64."""
     n = tl.arange(0, TILE)
     for i in tl.static_range(N // TILE):
-        at = ptr + (n[:, None] + i * TILE) * stride + d[None, :]
-        mask = (d < width)[None, :]
-        tl.store(at, tl.load(at, mask=mask) + tiles[i].to(tl.float64), mask=mask)
+        _add_row(ptr + (n[:, None] + i * TILE) * stride + d[None, :], tiles[i], (d < width)[None, :])
 
 
 @triton.jit(do_not_specialize=["first_chunk", "chunks", "size", "count"])
