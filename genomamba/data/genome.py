@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from genomamba.alphabet import Alphabet
+from genomamba.coordinates import Interval, parse_region
 from genomamba.data.cache import CachedFasta, build_cache
 from genomamba.data.names import ContigNames, is_excluded_by_default, read_chrom_map
 from genomamba.data.source import expand_paths
@@ -19,6 +20,8 @@ from genomamba.errors import ConfigError, DataError
 __all__ = ["Contig", "Genome"]
 
 UInt8Array = npt.NDArray[np.uint8]
+
+_NO_END: Final = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,26 @@ class Genome:
     def length(self, contig: str) -> int:
         """Length of a contig in bases."""
         return self._contig(contig).length
+
+    def interval(self, region: str) -> Interval:
+        """Return the stretch that a region string names: chr1, or chr1:1,001-2,000 (1-based, inclusive).
+
+        Raises
+        ------
+        DataError
+            Where there is no such contig, or where the region passes its end.
+        ConfigError
+            Where the text is no region.
+        """
+        # The name of a contig may itself look like a region.
+        whole = region in self._by_name
+        asked = Interval(region, 0, _NO_END) if whole else parse_region(region, _NO_END)
+        contig = self.resolve(asked.contig)
+        length = self.length(contig)
+        end = length if asked.end == _NO_END else asked.end
+        if not asked.start < end <= length:
+            raise DataError(f"{region}: {contig} has {length:,} bases; stay within it")
+        return Interval(contig, asked.start, end)
 
     def fetch(self, contig: str, start: int, end: int, *, pad: bool = False) -> UInt8Array:
         """Return the symbols of [start, end), uint8, (end - start,).

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass
-from typing import Final, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from genomamba.coordinates import Interval, parse_region
+from genomamba.coordinates import Interval
 from genomamba.data.genome import Genome
 from genomamba.data.windows import tiles
-from genomamba.errors import DataError
 
-__all__ = ["Reading", "Strand", "Window", "intervals_of", "packs", "windows"]
+__all__ = ["Reading", "Strand", "Window", "packs", "windows"]
 
 Strand = Literal["+", "-"]
 Float32Array = npt.NDArray[np.float32]
 Piece = TypeVar("Piece", bound=Sized)
-
-_NO_END: Final = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +85,6 @@ class Window:
 
     def __len__(self) -> int:
         return self.end - self.start
-
-
-def intervals_of(genome: Genome, region: str | None) -> list[Interval]:
-    """Return what is to be scored: all contigs, or one region. Raises `DataError` where it passes its contig's end."""
-    lengths = {contig.name: contig.length for contig in genome.contigs}
-    if region is None:
-        return [Interval(name, 0, length) for name, length in lengths.items()]
-    # The name of a contig may itself look like a region.
-    asked = Interval(region, 0, _NO_END) if region in lengths else parse_region(region, _NO_END)
-    contig = genome.resolve(asked.contig)
-    end = lengths[contig] if asked.end == _NO_END else asked.end
-    if not asked.start < end <= lengths[contig]:
-        raise DataError(f"--region {region}: {contig} has {lengths[contig]:,} bases; stay within it")
-    return [Interval(contig, asked.start, end)]
 
 
 def windows(reading: Reading, context: int | None = None) -> Iterator[Window]:
