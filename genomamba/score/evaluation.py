@@ -26,7 +26,6 @@ from genomamba.score.context_curve import FILES, describe, files_of_curve, point
 from genomamba.score.contexts import Targets, Window, draw_targets, score_contexts
 from genomamba.score.likelihood import default_chunk
 from genomamba.score.progress import Progress
-from genomamba.score.reading import intervals_of
 from genomamba.settings import from_yaml
 from genomamba.train.device import choose_device
 from genomamba.train.plan import open_data
@@ -121,7 +120,7 @@ def _held_out(name: str, config: EvaluateConfig, alphabet: Alphabet) -> _HeldOut
         given, alphabet, cache_dir=config.cache_dir, contigs=config.contigs, chrom_map=config.chrom_map
     )
     if config.region is not None:
-        return _HeldOut(genome, intervals_of(genome, config.region), config.region)
+        return _HeldOut(genome, [genome.interval(config.region)], config.region)
     if config.bed is not None:
         return _HeldOut(genome, read_bed(config.bed, genome), config.bed)
     if run is not None and (known := _read_by(run) & {one["sha256"] for one in genome.inputs}):
@@ -133,7 +132,7 @@ def _held_out(name: str, config: EvaluateConfig, alphabet: Alphabet) -> _HeldOut
         return _part_of_run(run, dataclasses.replace(_settings_of(run), fasta=config.fasta), config, alphabet)
     if config.split is not None:
         raise ConfigError(f"--split is a part that {run} held out, and --fasta is none of its files; leave it out")
-    return _HeldOut(genome, intervals_of(genome, None), "all contigs")
+    return _HeldOut(genome, [Interval(one.name, 0, one.length) for one in genome.contigs], "all contigs")
 
 
 def _part_of_run(run: Path, settings: PretrainConfig, config: EvaluateConfig, alphabet: Alphabet) -> _HeldOut:

@@ -15,7 +15,7 @@ from genomamba.coordinates import Interval
 from genomamba.data.genome import Genome
 from genomamba.data.windows import tiles
 
-__all__ = ["Reading", "Strand", "Window", "intervals_of", "packs", "windows"]
+__all__ = ["Reading", "Strand", "Window", "packs", "windows"]
 
 Strand = Literal["+", "-"]
 Float32Array = npt.NDArray[np.float32]
@@ -85,13 +85,6 @@ class Window:
 
     def __len__(self) -> int:
         return self.end - self.start
-
-
-def intervals_of(genome: Genome, region: str | None) -> list[Interval]:
-    """Return what is to be scored: all contigs, or one region; raises as `Genome.interval` does."""
-    if region is None:
-        return [Interval(contig.name, 0, contig.length) for contig in genome.contigs]
-    return [genome.interval(region)]
 
 
 def windows(reading: Reading, context: int | None = None) -> Iterator[Window]:

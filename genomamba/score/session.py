@@ -28,7 +28,7 @@ from genomamba.score.config import LikelihoodConfig
 from genomamba.score.likelihood import check_causal, default_chunk, log_likelihoods
 from genomamba.score.partial import Partial, Sums
 from genomamba.score.progress import Progress
-from genomamba.score.reading import Reading, Strand, intervals_of, packs
+from genomamba.score.reading import Reading, Strand, packs
 from genomamba.score.records import RECORDS, Record, write_records
 from genomamba.score.tracks import TRACKS, check_format, format_of, open_track
 from genomamba.train.device import choose_device
@@ -67,7 +67,7 @@ def likelihood(name: str, config: LikelihoodConfig, *, emit: Callable[[str], Non
     check_causal(model, name)
     config = dataclasses.replace(config, chunk=config.chunk or default_chunk(model.config))
     genome = _open_genome(config, get_alphabet(model.config.alphabet))
-    intervals = intervals_of(genome, config.region)
+    intervals = _intervals(genome, config.region)
     lengths = {contig.name: contig.length for contig in genome.contigs}
     check_format(out, suffix, lengths)
     plan = _plan(model, genome, intervals, config)
@@ -155,6 +155,13 @@ def _open_genome(config: LikelihoodConfig, alphabet: Alphabet) -> Genome:
         raise ConfigError(f"--strand is {config.strand}; the {alphabet.name} alphabet has one strand alone, +")
     paths: list[str | Path] = list(config.fasta) or [files["fasta"] for files in example_paths().values()]
     return Genome.open(paths, alphabet, cache_dir=config.cache_dir, contigs=config.contigs, chrom_map=config.chrom_map)
+
+
+def _intervals(genome: Genome, region: str | None) -> list[Interval]:
+    """Return what is to be scored: all contigs, or one region."""
+    if region is None:
+        return [Interval(contig.name, 0, contig.length) for contig in genome.contigs]
+    return [genome.interval(region)]
 
 
 def _plan(
