@@ -31,6 +31,18 @@ def seconds(call: Callable[[], object], *, repeats: int, warmup: int = 1) -> dic
     return quantiles(times)
 
 
+def in_turns(calls: dict[str, Callable[[], object]], *, repeats: int) -> dict[str, dict[str, float]]:
+    """Time several calls, each once a round, so that what else the machine does falls on all of them.
+
+    In each round a call runs twice and the second is timed: what ran before it has left its data in the caches.
+    """
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(repeats):
+        for name, call in calls.items():
+            times[name].append(seconds(call, repeats=1)["best_s"])
+    return {name: quantiles(values) for name, values in times.items()}
+
+
 def quantiles(times: list[float]) -> dict[str, float]:
     """Return the best, p50, p20 and p80 of some times."""
     times = sorted(times)

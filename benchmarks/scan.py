@@ -3,9 +3,10 @@
     python benchmarks/scan.py                # every case, a few minutes
     python benchmarks/scan.py --cases forward ceiling
 
-The numbers are checked first, and nothing is timed where they are wrong. Results are appended as JSON
-lines to benchmarks/results/<machine>/scan.jsonl. Peers are timed where
-they are installed: `pip install --no-deps mambapy`, `pip install transformers`.
+The numbers are checked first, and nothing is timed where they are wrong. A case and its peer run in turns, in one
+process with the settings of the command line: freed memory is kept; `make bench` sets what must be set earlier.
+Results are appended as JSON lines to benchmarks/results/<machine>/scan.jsonl. Peers are timed where they are
+installed: `pip install --no-deps mambapy`, `pip install transformers`.
 """
 
 import argparse
@@ -13,14 +14,16 @@ import importlib.metadata
 import importlib.util
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numba
 import numpy as np
 import torch
-from record import seconds, write
+from record import in_turns, seconds, write
 from torch import Tensor
 
+from genomamba.model.process import keep_freed_memory
 from genomamba_kernels import get_num_threads, selective_scan, set_num_threads
 from genomamba_kernels._simd import LANES, fma, load, store
 from genomamba_kernels._threads import parallel_for
@@ -29,6 +32,8 @@ Record = dict[str, Any]
 FMAS_AN_UPDATE = 11
 """Multiplications and fused multiply-adds of one state update: 8 of 2^(delta A), 1 of x B, 1 of h, 1 of y."""
 D_INNER, D_STATE = 256, 16
+PEER_LENGTHS = 4096, 16_384
+PEER_REPEATS = 5
 
 
 def main() -> None:
@@ -42,6 +47,7 @@ def main() -> None:
     if not is_exact():
         sys.exit("the CPU kernels disagree with the reference in float64; nothing is timed")
     torch.set_num_threads(options.threads)
+    keep_freed_memory()
     for case in options.cases:
         for record in CASES[case](options):
             write("scan", case, **record)
@@ -59,17 +65,28 @@ def is_exact() -> bool:
 
 
 def forward(options: argparse.Namespace) -> list[Record]:
-    """Forward, float32 and bfloat16, one thread and all."""
+    """Forward, float32 and bfloat16, one thread and all, in turns."""
     records = []
     for dtype in (torch.float32, torch.bfloat16):
         inputs = make_inputs(1, options.length, D_INNER, D_STATE, dtype)
-        alone: float | None = None
-        for threads in sorted({1, options.threads}):
-            set_num_threads(threads)
-            record = _record(timed_forward(inputs, options.repeats), inputs, threads)
-            alone = alone or record["p50_s"]
-            records.append(record | {"peer": "one thread", "ratio": alone / record["p50_s"]})
+        records += by_threads(partial(scan, inputs), inputs, options)
     return records
+
+
+def by_threads(call: Callable[[], object], inputs: dict[str, Tensor], options: argparse.Namespace) -> list[Record]:
+    """Time a call with one thread and with all, in turns."""
+
+    def on(threads: int) -> None:
+        set_num_threads(threads)
+        call()
+
+    counts = sorted({1, options.threads})
+    spreads = in_turns({str(threads): partial(on, threads) for threads in counts}, repeats=options.repeats)
+    alone = spreads["1"]["p50_s"]
+    return [
+        _record(spread, inputs, int(threads)) | {"peer": "one thread", "ratio": alone / spread["p50_s"]}
+        for threads, spread in spreads.items()
+    ]
 
 
 def backward(options: argparse.Namespace) -> list[Record]:
@@ -78,27 +95,21 @@ def backward(options: argparse.Namespace) -> list[Record]:
     set_num_threads(options.threads)
     for dtype in (torch.float32, torch.bfloat16):
         inputs = make_inputs(1, options.length, D_INNER, D_STATE, dtype)
-        once = timed_forward(inputs, options.repeats)["p50_s"]
-        leaves = {name: tensor.requires_grad_() for name, tensor in inputs.items()}
-        y = selective_scan(**leaves, delta_softplus=True)
-        dy = torch.randn_like(y)
-
-        def run(y: Tensor = y, dy: Tensor = dy, leaves: dict[str, Tensor] = leaves) -> None:
-            torch.autograd.grad(y, list(leaves.values()), dy, retain_graph=True)
-
-        record = _record(seconds(run, repeats=options.repeats), inputs, options.threads)
-        records.append(record | {"peer": "forward", "ratio": once / record["p50_s"]})
+        calls = {"forward": partial(scan, inputs), "backward": back(inputs)}
+        spreads = in_turns(calls, repeats=options.repeats)
+        record = _record(spreads["backward"], inputs, options.threads)
+        records.append(record | against("forward", spreads["forward"], record))
     return records
 
 
 def loop(options: argparse.Namespace) -> list[Record]:
-    """Forward against the loop in plain PyTorch, per token, the loop on a shorter sequence."""
+    """Forward against the loop in plain PyTorch, over the same positions."""
     set_num_threads(options.threads)
-    inputs, short = (make_inputs(1, length, D_INNER, D_STATE) for length in (options.length, 1024))
-    record = _record(timed_forward(inputs, options.repeats), inputs, options.threads)
-    slow = timed_forward(short, 5, backend="reference")
-    ratio = slow["p50_s"] / 1024 / (record["p50_s"] / options.length)
-    return [record | {"peer": "PyTorch loop", "ratio": ratio}]
+    inputs = make_inputs(1, 4096, D_INNER, D_STATE)
+    calls = {"ours": partial(scan, inputs), "loop": partial(scan, inputs, backend="reference")}
+    spreads = in_turns(calls, repeats=PEER_REPEATS)
+    record = _record(spreads["ours"], inputs, options.threads)
+    return [record | against("PyTorch loop", spreads["loop"], record)]
 
 
 def transformers(options: argparse.Namespace) -> list[Record]:
@@ -108,22 +119,25 @@ def transformers(options: argparse.Namespace) -> list[Record]:
         return []
     from transformers.models.mamba.modeling_mamba import mamba_selective_scan
 
+    @torch.no_grad()
     def peer(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor) -> Tensor:
         y: Tensor = mamba_selective_scan(*(x.mT for x in (u, delta)), A, *(x.mT for x in (B, C)), D, None, None, True)
         return y.mT
 
     set_num_threads(options.threads)
-    inputs = make_inputs(1, 4096, D_INNER, D_STATE)
-    with torch.no_grad():
-        check_close(peer(**inputs), selective_scan(**inputs, delta_softplus=True))
-        slow = seconds(lambda: peer(**inputs), repeats=5)
-    record = _record(timed_forward(inputs, options.repeats), inputs, options.threads)
     name = f"transformers {importlib.metadata.version('transformers')}, its loop"
-    return [record | {"peer": name, "ratio": slow["p50_s"] / record["p50_s"]}]
+    records = []
+    for length in PEER_LENGTHS:
+        inputs = make_inputs(1, length, D_INNER, D_STATE)
+        check_close(peer(**inputs), scan(inputs))
+        spreads = in_turns({"ours": partial(scan, inputs), "peer": partial(peer, **inputs)}, repeats=PEER_REPEATS)
+        record = _record(spreads["ours"], inputs, options.threads)
+        records.append(record | against(name, spreads["peer"], record))
+    return records
 
 
 def mambapy(options: argparse.Namespace) -> list[Record]:
-    """Forward, and forward and backward, against the parallel scan of mambapy, in the same run."""
+    """Forward, and forward and backward, against the parallel scan of mambapy, in turns."""
     if importlib.util.find_spec("mambapy") is None:
         print("mambapy is not installed: pip install --no-deps mambapy", file=sys.stderr)
         return []
@@ -135,59 +149,44 @@ def mambapy(options: argparse.Namespace) -> list[Record]:
         step = (delta * u).unsqueeze(-1) * B.unsqueeze(2)
         return (pscan(decay, step) @ C.unsqueeze(-1)).squeeze(3) + D * u
 
-    set_num_threads(options.threads)
-    inputs = make_inputs(1, 4096, D_INNER, D_STATE)
-    leaves = {name: tensor.clone().requires_grad_() for name, tensor in inputs.items()}
-
-    def both(function: Callable[..., Tensor]) -> None:
+    def both(function: Callable[..., Tensor], leaves: dict[str, Tensor]) -> None:
         y = function(**leaves)
         torch.autograd.grad(y, list(leaves.values()), torch.ones_like(y))
 
-    def ours(**given: Tensor) -> Tensor:
-        return selective_scan(**given, delta_softplus=True)
-
-    records = []
+    set_num_threads(options.threads)
     name = f"mambapy {importlib.metadata.version('mambapy')}"
-    with torch.no_grad():
-        check_close(peer(**inputs), ours(**inputs))
-        once = {"forward": timed_forward(inputs, options.repeats)}, seconds(lambda: peer(**inputs), repeats=5)
-    twice = (
-        {"forward+backward": seconds(lambda: both(ours), repeats=options.repeats)},
-        seconds(lambda: both(peer), repeats=5),
-    )
-    for fast, slow in (once, twice):
-        ((passes, spread),) = fast.items()
-        record = _record(spread, inputs, options.threads) | {"passes": passes}
-        records.append(record | {"peer": name, "ratio": slow["p50_s"] / record["p50_s"]})
+    records = []
+    for length in PEER_LENGTHS:
+        inputs = make_inputs(1, length, D_INNER, D_STATE)
+        leaves = {name: tensor.clone().requires_grad_() for name, tensor in inputs.items()}
+        check_close(peer(**inputs), scan(inputs))
+        calls: dict[str, dict[str, Callable[[], object]]] = {
+            "forward": {"ours": partial(scan, inputs), "peer": torch.no_grad()(partial(peer, **inputs))},
+            "forward+backward": {
+                "ours": partial(both, partial(selective_scan, delta_softplus=True), leaves),
+                "peer": partial(both, peer, leaves),
+            },
+        }
+        for passes, pair in calls.items():
+            spreads = in_turns(pair, repeats=PEER_REPEATS)
+            record = _record(spreads["ours"], inputs, options.threads) | {"passes": passes}
+            records.append(record | against(name, spreads["peer"], record))
     return records
 
 
 def check_close(theirs: Tensor, ours: Tensor) -> None:
     """Stop where a peer was called wrongly, so that nothing is compared."""
-    if not torch.allclose(theirs, ours, rtol=1e-3, atol=1e-3):
+    if (theirs - ours).abs().max() > 1e-4 * ours.abs().max():
         sys.exit("the peer computes something else; nothing is timed")
 
 
 def narrow(options: argparse.Namespace) -> list[Record]:
-    """A long sequence of fewer channel blocks than cores: all threads against one."""
+    """A long sequence of fewer channel blocks than cores: all threads against one, in turns."""
     records = []
     for d_inner in (16, 32):
-        alone: dict[str, float] = {}
-        for threads in sorted({1, options.threads}):
-            set_num_threads(threads)
-            inputs = make_inputs(1, 2**18, d_inner, D_STATE)
-            leaves = {name: tensor.clone().requires_grad_() for name, tensor in inputs.items()}
-            y = selective_scan(**leaves, delta_softplus=True)
-            dy = torch.randn_like(y)
-
-            def back(y: Tensor = y, dy: Tensor = dy, leaves: dict[str, Tensor] = leaves) -> None:
-                torch.autograd.grad(y, list(leaves.values()), dy, retain_graph=True)
-
-            spreads = {"forward": timed_forward(inputs, 7), "backward": seconds(back, repeats=5)}
-            for passes, spread in spreads.items():
-                record = _record(spread, inputs, threads) | {"passes": passes}
-                first = alone.setdefault(passes, record["p50_s"])
-                records.append(record | {"peer": "one thread", "ratio": first / record["p50_s"]})
+        inputs = make_inputs(1, 2**18, d_inner, D_STATE)
+        for passes, call in {"forward": partial(scan, inputs), "backward": back(inputs)}.items():
+            records += [record | {"passes": passes} for record in by_threads(call, inputs, options)]
     return records
 
 
@@ -195,33 +194,32 @@ def packed(options: argparse.Namespace) -> list[Record]:
     """Short sequences packed end to end, of equal lengths and of many, against one sequence of the same length."""
     set_num_threads(options.threads)
     inputs = make_inputs(1, options.length, D_INNER, D_STATE)
-    once = timed_forward(inputs, options.repeats)["p50_s"]
     generator = torch.Generator().manual_seed(0)
     uneven = torch.randperm(options.length - 1, generator=generator)[: options.length // 512 - 1].sort().values + 1
-    records = []
+    calls = {"one": partial(scan, inputs)}
     for name, inner in {"512 each": torch.arange(512, options.length, 512), "uneven": uneven}.items():
         cu_seqlens = torch.cat([torch.tensor([0]), inner, torch.tensor([options.length])])
-        with torch.no_grad():
-            spread = seconds(
-                lambda borders=cu_seqlens: selective_scan(**inputs, delta_softplus=True, cu_seqlens=borders),
-                repeats=options.repeats,
-            )
-        record = _record(spread, inputs, options.threads) | {"sequences": len(cu_seqlens) - 1, "lengths": name}
-        records.append(record | {"peer": "one sequence", "ratio": once / record["p50_s"]})
+        calls[name] = partial(scan, inputs, cu_seqlens=cu_seqlens)
+    spreads = in_turns(calls, repeats=options.repeats)
+    records = []
+    for name in ("512 each", "uneven"):
+        record = _record(spreads[name], inputs, options.threads) | {"sequences": options.length // 512, "lengths": name}
+        records.append(record | against("one sequence", spreads["one"], record))
     return records
 
 
 def lengths(options: argparse.Namespace) -> list[Record]:
-    """Time per token at 2^14 and at 2^20 positions."""
+    """Time per token at 2^14 and at 2^20 positions, in turns."""
     set_num_threads(options.threads)
+    inputs = {length: make_inputs(1, length, 64, D_STATE) for length in (2**14, 2**20)}
+    calls = {str(length): partial(scan, given) for length, given in inputs.items()}
+    spreads = in_turns(calls, repeats=options.repeats)
     records = []
-    short: float | None = None
-    for length, repeats in ((2**14, options.repeats), (2**20, 5)):
-        inputs = make_inputs(1, length, 64, D_STATE)
-        record = _record(timed_forward(inputs, repeats), inputs, options.threads)
-        record["s_per_token"] = record["p50_s"] / length
-        short = short or record["s_per_token"]
-        records.append(record | {"peer": "2^14 positions", "ratio": short / record["s_per_token"]})
+    for length, given in inputs.items():
+        record = _record(spreads[str(length)], given, options.threads)
+        per_token = {"s_per_token": record["p50_s"] / length}
+        ratio = spreads[str(2**14)]["p50_s"] / 2**14 / per_token["s_per_token"]
+        records.append(record | per_token | {"peer": "2^14 positions", "ratio": ratio})
     return records
 
 
@@ -295,10 +293,22 @@ def make_inputs(
     }
 
 
-def timed_forward(inputs: dict[str, Tensor], repeats: int, backend: str = "auto") -> dict[str, float]:
-    """Seconds of a forward without autograd."""
-    with torch.no_grad():
-        return seconds(lambda: selective_scan(**inputs, delta_softplus=True, backend=backend), repeats=repeats)
+@torch.no_grad()
+def scan(inputs: dict[str, Tensor], **options: Any) -> Tensor:
+    """Run forward without autograd."""
+    return selective_scan(**inputs, delta_softplus=True, **options)
+
+
+def back(inputs: dict[str, Tensor]) -> Callable[[], object]:
+    """Return a call that runs backward alone, to every input."""
+    leaves = {name: tensor.clone().requires_grad_() for name, tensor in inputs.items()}
+    y = selective_scan(**leaves, delta_softplus=True)
+    return partial(torch.autograd.grad, y, list(leaves.values()), torch.randn_like(y), retain_graph=True)
+
+
+def against(peer: str, spread: dict[str, float], record: Record) -> Record:
+    """Return what a line says of the other that ran in turns with it."""
+    return {"peer": peer, "peer_p50_s": spread["p50_s"], "ratio": spread["p50_s"] / record["p50_s"]}
 
 
 def _record(spread: dict[str, float], inputs: dict[str, Tensor], threads: int) -> Record:
