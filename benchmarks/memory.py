@@ -17,15 +17,13 @@ import ctypes
 import json
 import os
 import platform
-import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
-from record import seconds, write
+from record import child, seconds, write
 
 from genomamba.config import PRESETS, ModelConfig
 from genomamba.model import LanguageModel
@@ -57,7 +55,7 @@ def main() -> None:
     if options.steps:
         for preset in options.steps:
             case = {"preset": preset, "dtype": options.dtype, "threads": options.threads}
-            write("memory", f"step-{preset}", **case, **run(case | {"repeats": options.repeats}))
+            write("memory", f"step-{preset}", **case, **child(__file__, case | {"repeats": options.repeats}))
         return
     for who in options.who:
         measured: dict[int, float] = {}
@@ -85,7 +83,7 @@ def mixer(who: str, length: int, options: argparse.Namespace) -> float:
     """Measure a bidirectional mixer in another process, write the line, and return its workspace."""
     given = {name: getattr(options, name) for name in ("d_model", "dtype", "device", "threads")}
     case = {"who": who, "length": length} | given
-    result = run(case)
+    result = child(__file__, case)
     write("memory", f"mixer-L{length}", **case, **result)
     return result["workspace_mib"]
 
@@ -100,14 +98,6 @@ def fits(length: int, measured: dict[int, float], device: str) -> bool:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     longest = max(measured)
     return measured[longest] * length / longest * MIB < 0.8 * free
-
-
-def run(case: dict[str, Any]) -> dict[str, float]:
-    """Measure in a process of its own, with the settings that the command line makes."""
-    command = [sys.executable, __file__, "--case", json.dumps(case)]
-    environment = {"GOMP_SPINCOUNT": "10000", "THP_MEM_ALLOC_ENABLE": "1"} | os.environ
-    answer = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    return dict(json.loads(answer.stdout.splitlines()[-1]))
 
 
 def measure(*, who: str, length: int, d_model: int, dtype: str, device: str, threads: int) -> dict[str, float]:

@@ -6,6 +6,8 @@ import argparse
 import json
 import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -41,6 +43,27 @@ def in_turns(calls: dict[str, Callable[[], object]], *, repeats: int) -> dict[st
         for name, call in calls.items():
             times[name].append(seconds(call, repeats=1)["best_s"])
     return {name: quantiles(values) for name, values in times.items()}
+
+
+class ChildFailedError(Exception):
+    """A measurement in a process of its own came to no end; the text says why."""
+
+
+def child(script: str, case: dict[str, Any], *, timeout_s: float | None = None) -> dict[str, Any]:
+    """Run `script --case <json>` as a process of its own, with the settings that the command line makes.
+
+    Returns what it prints on its last line, as JSON.
+    """
+    command = [sys.executable, script, "--case", json.dumps(case)]
+    environment = {"GOMP_SPINCOUNT": "10000", "THP_MEM_ALLOC_ENABLE": "1"} | os.environ
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False)
+    except subprocess.TimeoutExpired:
+        raise ChildFailedError(f"not finished after {timeout_s:.0f} s") from None
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"exit {done.returncode}"]
+        raise ChildFailedError(said[-1])
+    return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def quantiles(times: list[float]) -> dict[str, float]:
