@@ -8,7 +8,6 @@ Shapes: 16 tokens of vocabulary, d_state 16, float32. `--peers` needs `pip insta
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -20,7 +19,7 @@ from torch import nn
 
 from genomamba.config import PRESETS, ModelConfig
 from genomamba.model import LanguageModel
-from genomamba.model.process import keep_freed_memory, set_threads
+from genomamba.model.process import keep_freed_memory, peak_memory_mib, set_threads
 
 
 def main() -> None:
@@ -136,7 +135,7 @@ def forward_of_a_million(threads: int) -> None:
         start = time.perf_counter()
         model(tokens)
         elapsed = time.perf_counter() - start
-    peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    peak_gib = peak_memory_mib() / 2**10
     write("train", "forward-tiny-L1048576", who="genomamba", seconds=elapsed, tokens_per_s=2**20 / elapsed,
           peak_memory_gib=peak_gib, threads=threads)  # fmt: skip
 
