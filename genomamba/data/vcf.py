@@ -137,28 +137,32 @@ class VcfReader:
         number, (name, last) = self._number, self._last
         chrom = self._contigs_seen.get(name, "")
         num_tabs = self.header.num_columns - 1
+        has_samples = num_tabs >= NUM_FIXED
+        num_parts = NUM_FIXED + has_samples
         new, one_base, one_base_alts = tuple.__new__, _ONE_BASE.get, _ONE_BASE_ALTS.get
         for line in io.BytesIO(chunk):
             number += 1
             fields = line.split(b"\t", NUM_FIXED)
-            if line.count(b"\t") != num_tabs or not fields[1].isdigit() or len(fields[1]) > _POS_DIGITS:
+            if len(fields) != num_parts or (has_samples and line.count(b"\t") != num_tabs):
                 self._refuse(line, number)
-            pos = int(fields[1])
-            if fields[0] != name:
-                chrom = self._new_contig(fields[0], pos, number, f"{chrom}:{last:,}")
-                name, last = fields[0], 0
+            named, digits, record_id, ref_text, alt_text, _, _, info = fields[:NUM_FIXED] if has_samples else fields
+            if not digits.isdigit() or len(digits) > _POS_DIGITS:
+                self._refuse(line, number)
+            pos = int(digits)
+            if named != name:
+                chrom = self._new_contig(named, pos, number, f"{chrom}:{last:,}")
+                name, last = named, 0
             if pos < last:
                 self._refuse_order(f"{chrom}:{pos:,}", f"{chrom}:{last:,}", number)
             last = pos
-            ref = one_base(fields[3]) or self._ref(fields[3], number)
-            alts = one_base_alts(fields[4]) or self._alts(fields[4], number)
-            info = fields[7]
-            if num_tabs == NUM_FIXED - 1:
+            ref = one_base(ref_text) or self._ref(ref_text, number)
+            alts = one_base_alts(alt_text) or self._alts(alt_text, number)
+            if has_samples:
+                info_start = len(line) - len(fields[NUM_FIXED]) - len(info) - 1
+            else:
                 info_start = len(line) - len(info)
                 info = info.rstrip(b"\r\n")
-            else:
-                info_start = len(line) - len(fields[8]) - len(info) - 1
-            records.append(new(VcfRecord, (line, number, chrom, pos, fields[2], ref, alts, info, info_start)))
+            records.append(new(VcfRecord, (line, number, chrom, pos, record_id, ref, alts, info, info_start)))
         self._number, self._last = number, (name, last)
         return records
 

@@ -106,6 +106,10 @@ class VcfHeader:
         """Return the header as it was read."""
         return b"".join(self.lines)
 
+    def longest_contig(self) -> int:
+        """Return the length of the longest contig that is declared with a length; 0 where none is."""
+        return max((length or 0 for length in self.contigs.values()), default=0)
+
     def own_tags(self) -> frozenset[str]:
         """Return the names of the tags that an earlier run of ours declared."""
         return frozenset(name for name, field in self.info.items() if _is_ours(name, field))
