@@ -28,6 +28,8 @@ NUM_FIXED: Final = 8
 _BATCH_BYTES = 1 << 17
 _FILE_FORMAT = b"##fileformat=VCF"
 _POS_DIGITS = 18
+# The contig before the first record: a name that no line can have.
+_NO_CONTIG = b"\n"
 _ONE_BASE = {base.encode(): base for base in "ACGTNacgtn"}
 _ONE_BASE_ALTS = {base.encode(): (base,) for base in "ACGTNacgtn."}
 _REF = re.compile(rb"[A-Za-z]+|\.")
@@ -100,7 +102,7 @@ class VcfReader:
         self._number = 0
         self._after = after
         self._contigs_seen: dict[bytes, str] = {} if after is None else after._contigs_seen
-        self._last: tuple[bytes, int] = (b"", 0) if after is None else after._last
+        self._last: tuple[bytes, int] = (_NO_CONTIG, 0) if after is None else after._last
         try:
             self._chunks = self._read_chunks()
             self.header = self._read_header()
