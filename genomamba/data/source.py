@@ -80,7 +80,10 @@ def open_input(path: Path) -> BufferedReader:
 def compression(path: Path) -> Compression:
     """Tell by the first bytes whether a file is plain, gzip, or gzip in blocks (BGZF). Raises `DataError`."""
     with open_input(path) as file:
-        head = file.read(18)
+        return _compression_of(file.read(18))
+
+
+def _compression_of(head: bytes) -> Compression:
     if head[:2] != b"\x1f\x8b":
         return "none"
     is_bgzf = len(head) == 18 and bool(head[3] & 4) and head[12:16] == b"BC\x02\x00"
@@ -96,6 +99,13 @@ def checksum(path: Path) -> str:
 class Source:
     """The bytes of one input file, plain, gzip or BGZF, in blocks of 2 MiB; counts and hashes what it reads.
 
+    Parameters
+    ----------
+    path : Path
+        The file.
+    stream : BufferedReader, optional
+        Read instead of the file, such as standard input; `path` is then its name.
+
     Attributes
     ----------
     path : Path
@@ -109,14 +119,21 @@ class Source:
         Where the file cannot be opened, or is BGZF and lacks its closing block.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, stream: BufferedReader | None = None) -> None:
         self.path = path
         self.raw_bytes = 0
         self._hash = hashlib.sha256()
-        kind = compression(path)
-        if kind == "bgzf":
-            _check_bgzf_end(path)
-        self._file = open_input(path)
+        # The last bytes of a stream that is to end with a closing block, which a file is asked for beforehand.
+        self._tail: bytes | None = None
+        if stream is None:
+            kind = compression(path)
+            if kind == "bgzf":
+                _check_bgzf_end(path)
+            self._file = open_input(path)
+        else:
+            kind = _compression_of(stream.peek(18)[:18])
+            self._file = stream
+            self._tail = b"" if kind == "bgzf" else None
         tap = _Tap(self)
         self._text = tap if kind == "none" else gzip.GzipFile(fileobj=tap, mode="rb")
 
@@ -142,6 +159,8 @@ class Source:
             except OSError as error:
                 raise DamagedSourceError(f"the file cannot be read on after this line ({error.strerror})") from None
             if not block:
+                if self._tail is not None and self._tail != _BGZF_END:
+                    raise DamagedSourceError("BGZF without its closing block; the data is cut short after this line")
                 return
             yield block
 
@@ -153,6 +172,8 @@ class Source:
         data = self._file.read(size)
         self.raw_bytes += len(data)
         self._hash.update(data)
+        if self._tail is not None:
+            self._tail = (self._tail + data)[-len(_BGZF_END) :]
         return data
 
 

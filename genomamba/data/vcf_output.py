@@ -1,0 +1,251 @@
+"""Where annotated records go: VCF, BGZF with its index, or BCF, whole under their name or not there at all."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Final, Protocol
+
+import pysam
+
+from genomamba.data.vcf_bgzf import BgzfWriter
+from genomamba.data.vcf_input import quiet_htslib
+from genomamba.errors import ConfigError, DataError
+from genomamba.files import atomic_file
+
+__all__ = ["KINDS", "STANDARD_OUTPUT", "ByteSink", "is_stream", "open_bytes", "output_kind", "write_vcf"]
+
+STANDARD_OUTPUT: Final = "-"
+KINDS: Final = ("vcf", "vcf.gz", "bcf", "tsv", "tsv.gz", "parquet")
+"""What an output can be; also the ends of names that ask for it."""
+
+_OPTIONS = {"v": "vcf", "z": "vcf.gz", "b": "bcf"}
+# Bases that the bins of a .tbi reach, and those that positions in BCF do.
+_TBI_REACH = 1 << 29
+_BCF_REACH = (1 << 31) - 1
+_CSI_MIN_SHIFT = 14
+
+_log = logging.getLogger("genomamba")
+
+
+class ByteSink(Protocol):
+    """Takes bytes. `reach` is to be set to the last base that any record reaches, 1-based, before the end."""
+
+    reach: int
+
+    def write(self, data: bytes, /) -> object:
+        """Take some bytes."""
+
+
+def output_kind(out: str | Path, option: str | None = None) -> str:
+    """Return which of `KINDS` an output is, by its name or by the letter of `-O` (v, z, b, as in bcftools).
+
+    Raises
+    ------
+    ConfigError
+        Where the letter is another, or contradicts the name, or the name ends with none of `KINDS`.
+    """
+    name = str(out)
+    by_name = next((kind for kind in sorted(KINDS, key=len, reverse=True) if name.lower().endswith(f".{kind}")), None)
+    if option is None:
+        if by_name is None and is_stream(name):
+            return "vcf"
+        if by_name is None:
+            ends = ", ".join(f".{kind}" for kind in KINDS)
+            raise ConfigError(f"--out is {name}; its name must end with {ends}, or give -O v, z or b")
+        return by_name
+    if option not in _OPTIONS:
+        raise ConfigError(f"-O is {option!r}; it must be v (VCF), z (VCF in BGZF) or b (BCF)")
+    if by_name not in (None, _OPTIONS[option]):
+        raise ConfigError(f"-O {option} writes .{_OPTIONS[option]}, but --out is {name}; leave out -O, or rename it")
+    return _OPTIONS[option]
+
+
+def is_stream(out: str | Path) -> bool:
+    """Whether an output is standard output, a pipe or a device, which nothing can be renamed to."""
+    path = Path(out)
+    return str(out) == STANDARD_OUTPUT or (path.exists() and not path.is_file() and not path.is_dir())
+
+
+@contextmanager
+def write_vcf(out: str | Path, kind: str, *, longest_contig: int) -> Iterator[ByteSink]:
+    """Open a VCF for writing as text; it appears under its name, with its index, when the block ends without error.
+
+    A `.vcf.gz` gets a `.tbi`, or a `.csi` where a base lies past 2^29; a `.bcf` gets a `.csi`.
+
+    Parameters
+    ----------
+    out : str or Path
+        A file, or `-` for standard output, which gets no index.
+    kind : str
+        `vcf`, `vcf.gz` or `bcf`.
+    longest_contig : int
+        Length in bases of the longest contig that is declared, or 0.
+
+    Raises
+    ------
+    DataError
+        Where BCF has no room for what is written.
+    RunError
+        Where the file cannot be written; what was there is untouched.
+    """
+    if kind == "bcf":
+        with _as_bcf(out) as sink:
+            yield sink
+    elif kind == "vcf" or is_stream(out):
+        with open_bytes(out, blocked=kind == "vcf.gz") as sink:
+            yield sink
+    else:
+        with _with_index(Path(out), longest_contig) as sink:
+            yield sink
+
+
+@contextmanager
+def open_bytes(out: str | Path, *, blocked: bool) -> Iterator[ByteSink]:
+    """Open a file, or `-`, for bytes, in BGZF where `blocked`; a file appears under its name when the block ends."""
+    if is_stream(out):
+        with _opened_stream(out) as file, _sink(file, blocked) as sink:
+            yield sink
+        return
+    with atomic_file(Path(out)) as temporary, temporary.open("wb") as file, _sink(file, blocked) as sink:
+        yield sink
+
+
+class _Plain:
+    """Bytes as they are."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.reach = 0
+        self.write = file.write
+
+
+class _Blocked:
+    """Bytes in BGZF."""
+
+    def __init__(self, writer: BgzfWriter) -> None:
+        self.reach = 0
+        self.write = writer.write
+
+
+@contextmanager
+def _sink(file: BinaryIO, blocked: bool) -> Iterator[ByteSink]:
+    if not blocked:
+        yield _Plain(file)
+        return
+    writer = BgzfWriter(file)
+    try:
+        yield _Blocked(writer)
+        writer.close()
+    except BaseException:
+        writer.abandon()
+        raise
+
+
+@contextmanager
+def _opened_stream(out: str | Path) -> Iterator[BinaryIO]:
+    if str(out) == STANDARD_OUTPUT:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    with open(out, "wb") as file:
+        yield file
+
+
+@contextmanager
+def _with_index(out: Path, longest_contig: int) -> Iterator[ByteSink]:
+    indexes = [out.with_name(f"{out.name}{end}") for end in (".tbi", ".csi")]
+    made: Path | None = None
+    with atomic_file(out) as temporary:
+        try:
+            with temporary.open("wb") as file, _sink(file, blocked=True) as sink:
+                yield sink
+            made = _make_index(temporary, out, reach=max(sink.reach, longest_contig))
+            # An index of what was there before would be taken for ours, should we be stopped right here.
+            for index in indexes:
+                index.unlink(missing_ok=True)
+        except BaseException:
+            _remove_indexes(temporary)
+            raise
+    if made is not None:
+        os.replace(made, out.with_name(f"{out.name}{made.suffix}"))
+
+
+def _make_index(path: Path, out: Path, *, reach: int) -> Path | None:
+    """Index a file of BGZF, and return the index; None, with a warning, where no index can hold a position."""
+    for suffix in (".csi",) if reach > _TBI_REACH else (".tbi", ".csi"):
+        index = path.with_name(f"{path.name}{suffix}")
+        is_csi = suffix == ".csi"
+        try:
+            with quiet_htslib():
+                pysam.tabix_index(
+                    str(path),
+                    preset="vcf",
+                    force=True,
+                    keep_original=True,
+                    csi=is_csi,
+                    min_shift=_CSI_MIN_SHIFT if is_csi else 0,
+                    index=str(index),
+                )
+        except OSError:
+            # A record may reach further than its POS: by END, in INFO.
+            index.unlink(missing_ok=True)
+        else:
+            return index
+    _log.warning(
+        "%s: written without an index, for none can hold its positions, the largest being %s", out, f"{reach:,}"
+    )
+    return None
+
+
+def _remove_indexes(path: Path) -> None:
+    for suffix in (".tbi", ".csi"):
+        path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
+
+
+@contextmanager
+def _as_bcf(out: str | Path) -> Iterator[ByteSink]:
+    if is_stream(out):
+        with tempfile.TemporaryDirectory(prefix="genomamba-") as folder:
+            whole = Path(folder) / "out.bcf"
+            with _as_bcf(whole) as sink:
+                yield sink
+            with whole.open("rb") as file, _opened_stream(out) as stream:
+                shutil.copyfileobj(file, stream)
+        return
+    path = Path(out)
+    made = path.with_name(f"{path.name}.csi")
+    with atomic_file(path) as temporary:
+        text, index = (temporary.with_name(f"{temporary.name}{end}") for end in (".vcf", ".csi"))
+        try:
+            with text.open("wb") as file:
+                yield (sink := _Plain(file))
+            if sink.reach > _BCF_REACH:
+                raise DataError(f"{out}: a position is {sink.reach:,}, and BCF ends at {_BCF_REACH:,}; write .vcf.gz")
+            _convert(text, temporary, out)
+            made.unlink(missing_ok=True)
+        except BaseException:
+            index.unlink(missing_ok=True)
+            raise
+        finally:
+            text.unlink(missing_ok=True)
+    os.replace(index, made)
+
+
+def _convert(text: Path, bcf: Path, out: str | Path) -> None:
+    number = 0
+    try:
+        with quiet_htslib(), pysam.VariantFile(str(text)) as source:
+            with pysam.VariantFile(str(bcf), "wb", header=source.header) as target:
+                for number, record in enumerate(source, 1):  # noqa: B007
+                    target.write(record)
+            # The stub of pysam leaves out this preset.
+            pysam.tabix_index(str(bcf), preset="bcf", force=True, keep_original=True)  # type: ignore[arg-type]
+    except (OSError, ValueError) as error:
+        what = " ".join(str(error).split())
+        raise DataError(f"{out}: htslib makes no BCF of the record after {number:,} ({what}); write .vcf.gz") from None
