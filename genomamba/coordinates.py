@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -89,14 +88,19 @@ class Variant:
         if not self.is_sequence:
             return self
         ref, alt = self.ref.upper(), self.alt.upper()
-        last = len(os.path.commonprefix([ref[::-1], alt[::-1]]))
-        first = len(os.path.commonprefix([ref[: len(ref) - last], alt[: len(alt) - last]]))
+        last = _shared(ref[::-1], alt[::-1])
+        first = _shared(ref[: len(ref) - last], alt[: len(alt) - last])
         kept = slice(first, len(ref) - last), slice(first, len(alt) - last)
         return Variant(self.contig, self.start + first, self.ref[kept[0]], self.alt[kept[1]])
 
     def __str__(self) -> str:
         """Format 1-based: `chr1:1,001 A>G`."""
         return f"{self.contig}:{self.start + 1:,} {self.ref or '-'}>{self.alt or '-'}"
+
+
+def _shared(one: str, other: str) -> int:
+    """Return how many characters two texts begin with alike."""
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def parse_region(text: str, length: int | None = None) -> Interval:
