@@ -1,8 +1,8 @@
-"""Intervals are 0-based and half-open; region strings are 1-based and inclusive."""
+"""Intervals are 0-based and half-open; region strings are 1-based and inclusive; variants are known by their alleles."""
 
 import pytest
 
-from genomamba.coordinates import Interval, parse_region
+from genomamba.coordinates import Interval, Variant, parse_region
 from genomamba.errors import ConfigError
 
 
@@ -74,3 +74,37 @@ def test_overlap_is_a_shared_base(other, expected):
 def test_a_backward_interval_is_refused(start, end):
     with pytest.raises(ValueError, match="is not 0 <= start <= end"):
         Interval("a", start, end)
+
+
+@pytest.mark.parametrize(
+    ("ref", "alt", "kind", "trimmed"),
+    [
+        ("A", "G", "snv", (10, "A", "G")),
+        ("AC", "GT", "mnv", (10, "AC", "GT")),
+        ("ACT", "AGT", "snv", (11, "C", "G")),
+        ("A", "ATT", "insertion", (11, "", "TT")),
+        ("ATT", "A", "deletion", (11, "TT", "")),
+        ("CAA", "CA", "deletion", (11, "A", "")),
+        ("AAA", "AA", "deletion", (10, "A", "")),
+        ("AC", "GTT", "complex", (10, "AC", "GTT")),
+        ("ACG", "ATTG", "complex", (11, "C", "TT")),
+        ("a", "G", "snv", (10, "a", "G")),
+        ("aC", "AG", "snv", (11, "C", "G")),
+        ("A", "A", "none", (10, "", "")),
+        ("", "T", "insertion", (10, "", "T")),
+        ("A", "<DEL>", "symbolic", (10, "A", "<DEL>")),
+        ("A", "*", "symbolic", (10, "A", "*")),
+        ("A", ".", "symbolic", (10, "A", ".")),
+        ("A", "A[chr2:5[", "symbolic", (10, "A", "A[chr2:5[")),
+    ],
+)
+def test_kinds_of_variants_by_hand(ref, alt, kind, trimmed):
+    variant = Variant("a", 10, ref, alt)
+    assert variant.kind == kind
+    least = variant.trimmed()
+    assert (least.start, least.ref, least.alt) == trimmed
+    assert variant.end == 10 + len(ref)
+
+
+def test_a_variant_is_printed_1_based():
+    assert str(Variant("chr1", 1000, "A", "")) == "chr1:1,001 A>-"

@@ -6,13 +6,17 @@ import ctypes
 import platform
 import resource
 import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
 import genomamba_kernels
 
-__all__ = ["keep_freed_memory", "peak_memory_mib", "set_threads", "synchronize"]
+__all__ = ["keep_freed_memory", "peak_memory_mib", "set_threads", "side_by_side", "synchronize"]
 
 # Names and values of <malloc.h>.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
@@ -32,6 +36,31 @@ def set_threads(count: int | None) -> int:
         genomamba_kernels.set_num_threads(count)
     torch.set_num_threads(count)
     return count
+
+
+@contextmanager
+def side_by_side(count: int) -> Iterator[Callable[[Callable[[], Any]], list[Any]]]:
+    """Give a function that makes a call on so many threads at once and returns what each gave.
+
+    Each computes by itself: torch and the kernels divide nothing among threads meanwhile, so that none waits for
+    another. A count of 1 is the calling thread, with the threads it has.
+    """
+    if count == 1:
+        yield lambda call: [call()]
+        return
+    kernels, own = genomamba_kernels.get_num_threads(), torch.get_num_threads()
+
+    def run(call: Callable[[], Any]) -> list[Any]:
+        genomamba_kernels.set_num_threads(1)
+        try:
+            return [future.result() for future in [pool.submit(call) for _ in range(count)]]
+        finally:
+            genomamba_kernels.set_num_threads(kernels)
+            # It holds for the thread that calls it, and for those that are made later.
+            torch.set_num_threads(own)
+
+    with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        yield run
 
 
 def keep_freed_memory() -> None:

@@ -1,0 +1,100 @@
+"""Several sequences through a causal model side by side, each a piece further with every pass.
+
+A sequence holds a state of its own, so that any of those under way may be taken next, and another may begin where one
+has ended. What a sequence gives does not depend on those beside it: rows of a matrix product share nothing. On a CPU a
+pass is as wide as there are sequences, and tests hold it to the last bit; elsewhere, where products are
+chosen by their size, every pass has the same width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from genomamba.alphabet import TokenArray, get_alphabet
+from genomamba.errors import RunError
+from genomamba.model import LanguageModel
+from genomamba.model.state import MambaState
+from genomamba.model.streaming import token_log_likelihood
+
+__all__ = ["Float64Array", "Lanes", "Walk"]
+
+Float64Array = npt.NDArray[np.float64]
+
+
+class Walk(Protocol):
+    """A sequence under way."""
+
+    state: MambaState
+    """After all that was read."""
+    before: int
+    """The last token that was read as a target, or [BOS]; it is what the next one is predicted from."""
+
+    def targets(self, count: int) -> TokenArray:
+        """Return the tokens that come next, (count,), filled up with any where the sequence ends."""
+
+    def wants_terms(self, count: int) -> bool:
+        """Say whether the log-likelihoods of the tokens that come next are of use."""
+
+    def take(self, terms: Float64Array | None) -> None:
+        """Note what the model says of the targets, in nats; NaN where one is no base."""
+
+
+class Lanes:
+    """A model, and how many sequences go through it at once.
+
+    Parameters
+    ----------
+    model : LanguageModel
+        Causal, in evaluation mode.
+    width : int
+        Most sequences of a pass.
+    piece : int
+        Bases of each that a pass reads.
+    """
+
+    def __init__(self, model: LanguageModel, width: int, piece: int) -> None:
+        self.model, self.width, self.piece = model, width, piece
+        self.alphabet = get_alphabet(model.config.alphabet)
+        self.device = model.embedding.weight.device
+        self._wide = torch.promote_types(model.embedding.weight.dtype, torch.float32)
+
+    def start(self) -> MambaState:
+        """Return the state of one sequence before its first token."""
+        return MambaState.start(self.model.config, 1, self.device, self._wide)
+
+    @torch.no_grad()
+    def advance(self, walks: Sequence[Walk]) -> None:
+        """Read the next piece of each sequence.
+
+        Raises
+        ------
+        RunError
+            Where what the model says of a base is not finite.
+        """
+        assert 0 < len(walks) <= self.width
+        padding = 0 if self.device.type == "cpu" else self.width - len(walks)
+        targets = np.stack([walk.targets(self.piece) for walk in walks] + padding * [walks[0].targets(self.piece)])
+        before = np.array([[walk.before] for walk in walks] + padding * [[walks[0].before]])
+        inputs = torch.from_numpy(np.concatenate([before, targets[:, :-1]], axis=1)).to(self.device)
+        state = MambaState.stack([walk.state for walk in walks] + padding * [walks[0].state])
+        hidden, state = self.model.advance(inputs, state)
+        wanting = [walk.wants_terms(self.piece) for walk in walks]
+        terms = self._terms(hidden, targets) if any(wanting) else None
+        for row, (walk, wants) in enumerate(zip(walks, wanting, strict=True)):
+            one = slice(row, row + 1)
+            walk.state = MambaState(state.conv[:, one], state.scan[:, one], state.position[one])
+            walk.before = int(targets[row, -1])
+            walk.take(terms[row] if terms is not None and wants else None)
+
+    def _terms(self, hidden: torch.Tensor, targets: TokenArray) -> Float64Array:
+        there = torch.from_numpy(targets).to(self.device)
+        nats = token_log_likelihood(self.model.logits_of(hidden), there, self.alphabet)
+        terms: Float64Array = nats.double().cpu().numpy()
+        if not np.isfinite(terms[self.alphabet.is_target_token[targets]]).all():
+            raise RunError("the model's log-likelihoods are not finite; are its weights whole?")
+        return terms
