@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+import genomamba
+from genomamba.coordinates import Interval
+from genomamba.data.genome import Genome
 from genomamba.errors import RunError
 from genomamba.files import atomic_file, read_json, remove_folder, remove_strays, write_json
+from genomamba.model import LanguageModel
+from genomamba.model.state import fingerprint
 
-__all__ = ["Partial", "Sums"]
+__all__ = ["Partial", "Sums", "plan_of"]
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -131,6 +137,17 @@ class Partial:
             yield
         except OSError as error:
             raise RunError(f"{self.folder}: cannot be written ({error.strerror}); what is done is kept") from error
+
+
+def plan_of(model: LanguageModel, genome: Genome, stretches: Sequence[Interval]) -> dict[str, Any]:
+    """Return what any scoring of stretches depends on: this package, the weights, the files, the stretches."""
+    places = "\n".join(f"{one.contig}\t{one.start}\t{one.end}" for one in stretches)
+    return {
+        "genomamba": genomamba.__version__,
+        "model": fingerprint(model)[:12],
+        "fasta": [source["sha256"][:12] for source in genome.inputs],
+        "sequences": hashlib.sha256(places.encode()).hexdigest()[:12],
+    }
 
 
 def _line(part: int, sums: list[Sums]) -> str:

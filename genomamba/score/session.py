@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import itertools
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +12,6 @@ from typing import Any, Final
 
 import numpy as np
 
-import genomamba
 from genomamba.alphabet import Alphabet, get_alphabet
 from genomamba.coordinates import Interval
 from genomamba.data.examples import example_paths
@@ -24,10 +22,9 @@ from genomamba.model import LanguageModel
 from genomamba.model.checkpoint import load_model
 from genomamba.model.device import choose_device
 from genomamba.model.process import keep_freed_memory, set_threads
-from genomamba.model.state import fingerprint
 from genomamba.score.config import LikelihoodConfig
 from genomamba.score.likelihood import check_causal, default_chunk, log_likelihoods
-from genomamba.score.partial import Partial, Sums
+from genomamba.score.partial import Partial, Sums, plan_of
 from genomamba.score.progress import Progress
 from genomamba.score.reading import Reading, Strand, packs
 from genomamba.score.records import RECORDS, Record, write_records
@@ -168,12 +165,7 @@ def _plan(
     model: LanguageModel, genome: Genome, intervals: Sequence[Interval], config: LikelihoodConfig
 ) -> dict[str, Any]:
     """Return what the numbers depend on, as an interrupted command's folder keeps it."""
-    stretches = hashlib.sha256("\n".join(f"{i.contig}\t{i.start}\t{i.end}" for i in intervals).encode())
-    return {
-        "genomamba": genomamba.__version__,
-        "model": fingerprint(model)[:12],
-        "fasta": [source["sha256"][:12] for source in genome.inputs],
-        "sequences": stretches.hexdigest()[:12],
+    return plan_of(model, genome, intervals) | {
         "strand": config.strand,
         "lead": config.lead,
         "context": config.context,

@@ -13,6 +13,7 @@ import torch
 from genomamba.alphabet import get_alphabet
 from genomamba.cli.main import main
 from genomamba.model.checkpoint import load_model
+from genomamba.score import contexts
 
 DNA = get_alphabet("dna")
 
@@ -177,6 +178,52 @@ def test_every_file_is_written_and_replaced_by_force_alone(evaluate):
     assert "holds contexts.tsv already; give --force to replace it" in evaluate(*options, code=1)
     evaluate(*options, "--force", "--chunk", 16_384)
     assert {path.name: path.read_bytes() for path in evaluate.out.iterdir()} == first | {"mine.txt": b"kept"}
+
+
+def interrupt_after(monkeypatch, passes):
+    """Stop the command in the pass after so many."""
+    counted = []
+
+    def stopping(name, whole):
+        def run(*given, **options):
+            counted.append(name)
+            if len(counted) > passes:
+                raise KeyboardInterrupt
+            return whole(*given, **options)
+
+        return run
+
+    for name in ("log_likelihoods", "stream"):
+        monkeypatch.setattr(contexts, name, stopping(name, getattr(contexts, name)))
+
+
+@pytest.mark.parametrize("model", ["run", "masked"])
+def test_an_interrupted_command_goes_on_where_it_was(evaluate, masked_on, monkeypatch, capsys, tmp_path, model):
+    more = 0 if model == "masked" else 16
+    # Parts of several blocks, of two, and of one.
+    parts = sum(math.ceil(6 / (2 * (64 + more) // (context + more))) for context in (16, 64, 128))
+    options = ("--fasta", "made.fa", "--region", "one:1-3,000", "--contexts", "16,64,128", "--blocks", 6,
+               "--chunk", 2 * (64 + more))  # fmt: skip
+    unbroken = evaluate(model, *options, "--out", tmp_path / "unbroken")
+    with monkeypatch.context() as patched:
+        interrupt_after(patched, 4)
+        assert main(["evaluate", model, "--threads", "1", "--block-size", "16", *map(str, options),
+                     "--out", str(evaluate.out)]) == 130  # fmt: skip
+    folder = evaluate.out / "contexts.partial"
+    told = capsys.readouterr().err
+    assert re.search(rf"^{folder}: [\d,]+ of 1,[\d,]+ bases are read; the same command goes on from there$", told, re.M)
+    assert [path.name for path in evaluate.out.iterdir()] == ["contexts.partial"]
+    assert "contexts.partial: an interrupted command left it, with seed 0 where this one has 1" in evaluate(
+        model, *options, "--seed", 1, "--out", evaluate.out, code=1
+    )
+    assert len((folder / "done.jsonl").read_text().splitlines()) == 4
+    with monkeypatch.context() as patched:
+        interrupt_after(patched, parts - 4)
+        shown = evaluate(model, *options, "--out", evaluate.out)
+    assert shown.replace(str(evaluate.out), "") == unbroken.replace(str(tmp_path / "unbroken"), "")
+    for path in (tmp_path / "unbroken").iterdir():
+        assert (evaluate.out / path.name).read_bytes() == path.read_bytes()
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize(
