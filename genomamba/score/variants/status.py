@@ -35,6 +35,23 @@ class Status(StrEnum):
     TOO_LONG = "TOO_LONG"
     """REF or ALT is longer than half the horizon."""
 
+    @property
+    def reason(self) -> str:
+        """What a user is told."""
+        return _REASONS[self]
+
+
+_REASONS: Final = {
+    Status.OK: "scored",
+    Status.REF_MISMATCH: "REF is not what the FASTA has there",
+    Status.NO_CONTIG: "the FASTA has no such contig; --chrom-map may name it",
+    Status.OUT_OF_RANGE: "REF lies outside of the contig",
+    Status.SYMBOLIC: "an allele is no sequence",
+    Status.AMBIGUOUS: "an allele has other letters than A, C, G and T, or ALT is REF",
+    Status.EDGE: "the contig has no base to compare there",
+    Status.TOO_LONG: "an allele is too long for --horizon, or for --context",
+}
+
 
 def status_of(
     variant: Variant, genome: Genome, contig: str | None, longest: int, strands: Collection[Strand] = ("+", "-")
