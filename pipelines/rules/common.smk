@@ -10,6 +10,8 @@ GENOME = {
     "evaluate": "",
     "generate": "",
     "info": "",
+    "cohorts": {},
+    "score": "",
 }
 MODEL = {"options": ""}
 

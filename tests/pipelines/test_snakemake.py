@@ -78,6 +78,23 @@ def test_a_track_reads_the_files_of_its_genome(tmp_path):
     assert line.startswith("genomamba likelihood results/mine/run --fasta 'a b.fa' --cache-dir results/mine/cache ")
 
 
+def test_a_cohort_is_scored_by_the_model_of_its_genome(tmp_path):
+    for name in ("a b.fa", "calls 1.vcf"):
+        (tmp_path / name).write_text("")
+    genome = {"name": "mine", "fasta": "a b.fa", "cohorts": {"ours": "calls 1.vcf"}, "score": "--context 4096"}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"genomes": [genome]}))
+    options = ("--dry-run", "--printshellcmds", "--cores", "2", "--configfile", "mine.yaml")
+    expected = (
+        "genomamba score results/mine/run --fasta 'a b.fa' --vcf 'calls 1.vcf' --context 4096{}"
+        " --cache-dir results/mine/cache --threads 2 --out results/mine/scores/ours.vcf.gz > logs/score/mine.ours.log 2>&1"
+    )
+    *_, line = shell_lines(snakemake(tmp_path, "results/mine/scores/ours.vcf.gz", *options))
+    assert line == expected.format("")
+    (tmp_path / "results/mine/scores/ours.vcf.gz.partial").mkdir(parents=True)
+    *_, line = shell_lines(snakemake(tmp_path, "results/mine/scores/ours.vcf.gz", *options))
+    assert line == expected.format(" --resume")
+
+
 def test_genomes_of_ones_own_replace_the_example(tmp_path):
     for name in ("a b.fa", "c.fa"):
         (tmp_path / name).write_text(">1\nACGT\n")

@@ -1,0 +1,29 @@
+rule score:
+    """Scores of the variants of one cohort by the model of its genome; what a killed attempt has done is kept."""
+    input:
+        model="results/{genome}/run/model.safetensors",
+        config="results/{genome}/run/config.json",
+        fasta=lambda wildcards: GENOMES[wildcards.genome]["fasta"],
+        vcf=lambda wildcards: GENOMES[wildcards.genome]["cohorts"][wildcards.cohort],
+        cache="results/{genome}/cache",
+    output:
+        vcf="results/{genome}/scores/{cohort}.vcf.gz",
+    log:
+        "logs/score/{genome}.{cohort}.log",
+    benchmark:
+        "benchmarks/score/{genome}.{cohort}.tsv"
+    conda:
+        "../envs/genomamba.yaml"
+    threads: config["threads"]
+    resources:
+        mem_mb=4_000,
+        runtime=config["runtime"],
+    params:
+        run=subpath(input.model, parent=True),
+        options=lambda wildcards: GENOMES[wildcards.genome]["score"],
+        resume=lambda wildcards, output: (
+            "--resume" if Path(f"{output.vcf}.partial").exists() else ""
+        ),
+    shell:
+        "genomamba score {params.run:q} --fasta {input.fasta:q} --vcf {input.vcf:q} {params.options} {params.resume}"
+        " --cache-dir {input.cache:q} --threads {threads} --out {output.vcf:q} > {log:q} 2>&1"
