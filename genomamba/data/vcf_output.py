@@ -16,7 +16,7 @@ import pysam
 
 from genomamba.data.vcf_bgzf import BgzfWriter
 from genomamba.data.vcf_input import quiet_htslib
-from genomamba.errors import ConfigError, DataError
+from genomamba.errors import ConfigError, DataError, RunError
 from genomamba.files import atomic_file
 
 __all__ = ["KINDS", "STANDARD_OUTPUT", "ByteSink", "is_stream", "open_bytes", "output_kind", "write_vcf"]
@@ -149,12 +149,18 @@ def _sink(file: BinaryIO, blocked: bool) -> Iterator[ByteSink]:
 
 @contextmanager
 def _opened_stream(out: str | Path) -> Iterator[BinaryIO]:
-    if str(out) == STANDARD_OUTPUT:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    with open(out, "wb") as file:
-        yield file
+    try:
+        if str(out) == STANDARD_OUTPUT:
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
+        else:
+            with open(out, "wb") as file:
+                yield file
+    except BrokenPipeError:
+        # Whoever read our output has had enough; the command line ends quietly.
+        raise
+    except OSError as error:
+        raise RunError(f"{out}: cannot be written ({error.strerror or error})") from error
 
 
 @contextmanager

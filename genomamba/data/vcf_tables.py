@@ -68,7 +68,7 @@ def open_parquet_table(out: str | Path, columns: dict[str, str]) -> Iterator[Any
 
     schema = pa.schema(list(columns.items()))
     opened = nullcontext(Path(out)) if is_stream(out) else atomic_file(Path(out))
-    with opened as path, pq.ParquetWriter(str(path), schema) as writer:
+    with opened as path, path.open("wb") as file, pq.ParquetWriter(file, schema) as writer:
         yield writer
 
 
