@@ -9,6 +9,7 @@ from typing import Any
 
 from genomamba.data.source import DamagedSourceError, Source
 from genomamba.data.vcf import VcfReader
+from genomamba.data.vcf_header import shown
 from genomamba.data.vcf_output import open_bytes, write_vcf
 from genomamba.data.vcf_tables import FIXED_COLUMNS, open_parquet_table
 from genomamba.data.vcf_write import reach_of
@@ -106,7 +107,7 @@ def _merge_tsv(paths: Sequence[str | Path], out: str | Path, *, blocked: bool) -
                 if number > 1:
                     contig, pos, _ = [*line.split(b"\t", 2), b"", b""][:3]
                     if not pos.isdigit():
-                        raise DataError(f"{path}:{number}: {_text(line[:40])!r} is no row of a table of scores")
+                        raise DataError(f"{path}:{number}: {shown(line.rstrip())} is no row of a table of scores")
                     order.follow(contig, int(pos), f"{path}:{number}")
                     rows += 1
                 elif first is None:

@@ -55,13 +55,13 @@ needs_bcftools = pytest.mark.skipif(shutil.which("bcftools") is None, reason="bc
 def score(source, out, values=None, tags=TAGS, kind=None, command="genomamba score m"):
     """Write what is given as the values of all records, by their names."""
     values = VALUES if values is None else values
-    with VcfReader(source) as reader:
-        with open_scored(out, kind or output_kind(out), reader.header, tags, command) as scored:
-            done = 0
-            for records in reader.batches():
-                count = sum(len(record.alts) for record in records)
-                scored.write(records, {name: column[done : done + count] for name, column in values.items()})
-                done += count
+    done = 0
+    kind = kind or output_kind(out)
+    with VcfReader(source) as reader, open_scored(out, kind, reader.header, tags, command) as scored:
+        for records in reader.batches():
+            count = sum(len(record.alts) for record in records)
+            scored.write(records, {name: column[done : done + count] for name, column in values.items()})
+            done += count
 
 
 @pytest.fixture
@@ -119,8 +119,13 @@ def test_without_fields_of_info_ours_come_before_the_columns(made, tmp_path):
     score(made(top + COLUMNS + b"\n"), tmp_path / "out.vcf")
     lines = (tmp_path / "out.vcf").read_bytes().splitlines()
     assert [line[:15] for line in lines] == [
-        b"##fileformat=VC", b"##contig=<ID=1>", b"##INFO=<ID=GM_L", b"##INFO=<ID=GM_S", b"##genomambaComm", COLUMNS[:15],
-    ]  # fmt: skip
+        b"##fileformat=VC",
+        b"##contig=<ID=1>",
+        b"##INFO=<ID=GM_L",
+        b"##INFO=<ID=GM_S",
+        b"##genomambaComm",
+        COLUMNS[:15],
+    ]
 
 
 ODD_INFO = {
@@ -176,26 +181,26 @@ def test_tags_that_others_declare_are_not_touched(made, tmp_path):
     assert not (tmp_path / "none.vcf").exists()
 
 
-FLOATS = {
-    0.0: b"0", -0.0: b"0", 1.0: b"1", -1.5: b"-1.5", 1 / 3: b"0.333333", -123456.789: b"-123457", 1e-10: b"1e-10",
-    1e20: b"1e+20", float("nan"): b".",
-}  # fmt: skip
+FLOATS = [
+    (0.0, b"0"), (-0.0, b"0"), (1.0, b"1"), (-1.5, b"-1.5"), (1 / 3, b"0.333333"), (-123456.789, b"-123457"),
+    (1e-10, b"1e-10"), (1e20, b"1e+20"), (float("nan"), b"."),
+]  # fmt: skip
 
 
 def test_numbers_have_six_digits(made, tmp_path):
     rows = b"".join(b"1\t%d\t.\tA\tG\t.\t.\t.\n" % (i + 1) for i in range(len(FLOATS)))
     source = made(TOP + COLUMNS + b"\n" + rows)
-    score(source, tmp_path / "out.vcf", {"GM_LLR": np.array([*FLOATS])}, [LLR])
+    score(source, tmp_path / "out.vcf", {"GM_LLR": [value for value, _ in FLOATS]}, [LLR])
     written = re.findall(rb"\tGM_LLR=(\S+)", (tmp_path / "out.vcf").read_bytes())
-    assert written == [*FLOATS.values()]
+    assert written == [text for _, text in FLOATS]
 
 
 def test_one_value_a_record_and_missing_ones(made, tmp_path):
-    source = made()
-    with VcfReader(source) as reader:
-        with open_scored(tmp_path / "o.vcf", "vcf", reader.header, [DEPTH, AT, STATUS], "c") as out:
-            values = {"GM_DEPTH": [5, None, 7], "GM_AT": [1, None, 3, -4], "GM_STATUS": [None, "A", "B", None]}
-            out.write(list(reader), values)
+    values = {"GM_DEPTH": [5, None, 7], "GM_AT": [1, None, 3, -4], "GM_STATUS": [None, "A", "B", None]}
+    with VcfReader(made()) as reader:
+        records = list(reader)
+    with open_scored(tmp_path / "o.vcf", "vcf", reader.header, [DEPTH, AT, STATUS], "c") as out:
+        out.write(records, values)
     written = re.findall(rb"GM_DEPTH=\S+", (tmp_path / "o.vcf").read_bytes().partition(b"#CHROM")[2])
     assert written == [
         b"GM_DEPTH=5;GM_AT=1;GM_STATUS=.",
@@ -215,9 +220,11 @@ def test_one_value_a_record_and_missing_ones(made, tmp_path):
     ],
 )
 def test_values_that_do_not_fit_are_refused(values, what, kind, made, tmp_path):
-    with VcfReader(made()) as reader, pytest.raises(ValueError, match=re.escape(what)):  # noqa: PT012
-        with open_scored(tmp_path / "out", kind, reader.header, TAGS, "c") as out:
-            out.write(list(reader), values)
+    with VcfReader(made()) as reader:
+        records = list(reader)
+    opened = open_scored(tmp_path / "out", kind, reader.header, TAGS, "c")
+    with pytest.raises(ValueError, match=re.escape(what)), opened as out:
+        out.write(records, values)
     assert [path.name for path in tmp_path.iterdir()] == ["in.vcf"]
 
 
@@ -321,10 +328,26 @@ def test_positions_that_bcf_does_not_hold_are_refused(made, tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_what_htslib_refuses_is_told_for_bcf(made, tmp_path, capfd):
-    text = TOP + COLUMNS + b"\tFORMAT\tone\n1\t5\t.\tA\tG\t.\t.\t.\tGT\t0/1\n1\t6\t.\tA\tG\tbad\t.\t.\tGT\t0/1:x:y\n"
-    with pytest.raises(DataError, match=r"out.bcf: htslib makes no BCF of the record after 1 \(.*\); write .vcf.gz"):
+UNDECLARED = {
+    "contig": b"undeclared\t6\t.\tA\tG\t.\t.\t.\n",
+    "filter": b"1\t6\t.\tA\tG\t.\tq10\t.\n",
+    "field": b"1\t6\t.\tA\tG\t.\t.\tX=1\n",
+}
+
+
+@pytest.mark.parametrize("line", UNDECLARED.values(), ids=UNDECLARED)
+def test_what_bcf_needs_declared_is_told(line, made, tmp_path, capfd):
+    text = TOP + COLUMNS + b"\n1\t5\t.\tA\tG\t.\t.\t.\n" + line
+    with pytest.raises(DataError, match=r"out.bcf: record 2, at \w+:6, does not go into BCF, which needs every contig"):
         score(made(text), tmp_path / "out.bcf", {"GM_LLR": [1, 1]}, [LLR])
+    assert [path.name for path in tmp_path.iterdir()] == ["in.vcf"]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_htslib_does_not_read_is_told_for_bcf(made, tmp_path, capfd):
+    text = HEAD + ROWS[0] + ROWS[1].replace(b"1/2", b"1/2:x:y")
+    with pytest.raises(DataError, match=r"out.bcf: htslib does not read record 2; write .vcf.gz"):
+        score(made(text), tmp_path / "out.bcf")
     assert [path.name for path in tmp_path.iterdir()] == ["in.vcf"]
     assert capfd.readouterr() == ("", "")
 
