@@ -3,9 +3,11 @@
 import gzip
 import io
 import os
+import re
 import subprocess
 import sys
 
+import numpy as np
 import pysam
 import pytest
 from Bio import bgzf
@@ -274,6 +276,38 @@ def test_containers_are_told_by_their_bytes(kind, is_stream, tmp_path, monkeypat
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(file))
         header, records = records_of("-" if is_stream else path)
     assert header.to_bytes() + b"".join(record.line for record in records) == text
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_damage_anywhere_is_told_or_kept(seed, tmp_path):
+    """A byte changed, put in or taken out, or a line moved: either one line that says why, or the bytes as they are."""
+    generator = np.random.default_rng(seed)
+    path = tmp_path / "x.vcf"
+    told = []
+    for _ in range(250):
+        text = bytearray((SAMPLES + SAMPLE_ROW * 3) if generator.integers(2) else HEAD + BODY)
+        for _ in range(generator.integers(1, 4)):
+            at, byte = int(generator.integers(len(text))), int(generator.choice([*b"\t\n\r\0 #.,;<-0A\xff"]))
+            match generator.integers(4):
+                case 0:
+                    text[at] = byte
+                case 1:
+                    text.insert(at, byte)
+                case 2:
+                    del text[at : at + int(generator.integers(1, 9))]
+                case _:
+                    lines = text.splitlines(keepends=True)
+                    generator.shuffle(lines)
+                    text = bytearray(b"".join(lines))
+        path.write_bytes(text)
+        try:
+            header, records = records_of(path)
+        except DataError as error:
+            told.append(str(error))
+        else:
+            assert header.to_bytes() + b"".join(record.line for record in records) == text
+    assert 50 < len(told) < 225
+    assert all(re.fullmatch(rf"{re.escape(str(path))}:(\d+:)? [^\n]+", message) for message in told)
 
 
 def bcf_of(text, folder):

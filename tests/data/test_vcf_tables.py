@@ -216,7 +216,7 @@ BAD_TABLES = {
     "empty": (b"", ": empty; a table of scores starts with the names of its columns"),
     "another table": (b"gene\tscore\n", ":1: no table of scores, whose columns are chrom, pos, id, ref, alt"),
     "cut": (TSV[:-3], ":5: the last line has no end, so the file is cut short"),
-    "no number": (TSV.replace(b"\t12\t", b"\tx\t"), r":3: '1\\tx\\t"),
+    "no number": (TSV.replace(b"\t12\t", b"\tx\t"), ":3: '1\\tx\\t"),
     "a word": (TSV + b"word\n", ":6: 'word' is no row of a table of scores"),
 }
 
