@@ -14,6 +14,7 @@ from Bio import bgzf
 
 from genomamba.data import source as source_module
 from genomamba.data import vcf as vcf_module
+from genomamba.data import vcf_input
 from genomamba.data.vcf import VcfReader
 from genomamba.errors import DataError
 
@@ -319,8 +320,10 @@ def bcf_of(text, folder):
     return folder / "t.bcf"
 
 
+@pytest.mark.parametrize("batch", [1, 1 << 18], ids=["line by line", "one batch"])
 @pytest.mark.parametrize("is_stream", [False, True], ids=["file", "standard input"])
-def test_bcf_is_read_as_its_text(is_stream, tmp_path, monkeypatch):
+def test_bcf_is_read_as_its_text(is_stream, batch, tmp_path, monkeypatch):
+    monkeypatch.setattr(vcf_input, "_TEXT_BYTES", batch)
     path = bcf_of(HEAD.replace(b"##INFO", b"##contig=<ID=2>\n##INFO") + BODY, tmp_path)
     with path.open("rb") as file:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(file))
@@ -335,6 +338,36 @@ def test_bcf_cut_short_is_refused(kept, tmp_path):
     path = bcf_of(HEAD + b"".join(row(b"%d" % (i + 1)) for i in range(5000)), tmp_path)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
     with pytest.raises(DataError, match="BGZF without its closing block"):
+        records_of(path)
+
+
+def test_a_damaged_record_of_bcf_is_told_by_line(tmp_path, capfd):
+    whole = gzip.decompress(bcf_of(HEAD + b"".join(row(b"%d" % (i + 1)) for i in range(9)), tmp_path).read_bytes())
+    bare = len(gzip.decompress(bcf_of(HEAD, tmp_path).read_bytes()))
+    size = (len(whole) - bare) // 9
+    # The contig of the fifth record, which has 4 bytes after two lengths of 4.
+    at = bare + 4 * size + 8
+    path = tmp_path / "x.bcf"
+    path.write_bytes(whole[:at] + b"\x63" + whole[at + 1 :])
+    # htslib declares PASS, so that the header has a line more.
+    with pytest.raises(DataError, match=r"x.bcf:9: the BCF is damaged after this line \(.*\); copy or"):
+        records_of(path)
+    path.write_bytes(whole.replace(b'="n"', b'="\xff"', 1))
+    with pytest.raises(DataError, match=r"x.bcf: not a readable BCF \(.*\); make it again"):
+        records_of(path)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_bcf_that_is_no_utf_8_is_told(tmp_path):
+    text = (
+        HEAD.replace(b"ID=AC", b"ID=N").replace(b"Type=Integer", b"Type=String")
+        + row(info=b"N=1")
+        + row(b"11", info=b"N=\xff")
+    )
+    path = bcf_of(text, tmp_path)
+    with pytest.raises(
+        DataError, match=r"t.bcf:7: no UTF-8, which is kept in VCF but not read from BCF; convert it: bcf"
+    ):
         records_of(path)
 
 
