@@ -22,8 +22,8 @@ STANDARD_INPUT: Final = "-"
 
 _BCF = b"BCF\x02"
 _HEAD_BYTES = 1 << 16
-# Lines of BCF that are handed on together.
-_LINES = 1000
+# Text of BCF that is handed on together.
+_TEXT_BYTES = 1 << 18
 
 
 class VcfText:
@@ -94,21 +94,36 @@ class VcfText:
         try:
             with quiet_htslib():
                 file = pysam.VariantFile(path)
+                text = str(file.header).encode()
         except (OSError, ValueError) as error:
             raise DataError(f"{self.name}: not a readable BCF ({_one_line(error)}); make it again") from None
+        number, fault = 0, None
         with file:
-            yield str(file.header).encode("utf-8", "surrogateescape")
-            lines: list[str] = []
-            try:
-                for record in file:
-                    lines.append(str(record))
-                    if len(lines) == _LINES:
-                        yield "".join(lines).encode("utf-8", "surrogateescape")
-                        lines = []
-            except (OSError, ValueError) as error:
-                yield "".join(lines).encode("utf-8", "surrogateescape")
-                raise DamagedSourceError(f"the BCF is damaged after this record ({_one_line(error)})") from None
-            yield "".join(lines).encode("utf-8", "surrogateescape")
+            while text or fault is not None:
+                number += text.count(b"\n")
+                yield text
+                if isinstance(fault, UnicodeDecodeError):
+                    raise DataError(
+                        f"{self.name}:{number + 1}: no UTF-8, which is kept in VCF but not read from BCF; "
+                        "convert it: bcftools view -O z"
+                    )
+                if fault is not None:
+                    raise DamagedSourceError(f"the BCF is damaged after this line ({_one_line(fault)})")
+                text, fault = _some_lines(file)
+
+
+def _some_lines(file: pysam.VariantFile) -> tuple[bytes, Exception | None]:
+    """Return the lines of the next records, none at the end; and what is wrong with the record that follows them."""
+    text = bytearray()
+    try:
+        with quiet_htslib():
+            for record in file:
+                text += str(record).encode()
+                if len(text) >= _TEXT_BYTES:
+                    break
+    except (OSError, ValueError) as error:
+        return bytes(text), error
+    return bytes(text), None
 
 
 @contextmanager

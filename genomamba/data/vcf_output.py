@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -16,7 +17,7 @@ import pysam
 
 from genomamba.data.vcf_bgzf import BgzfWriter
 from genomamba.data.vcf_input import quiet_htslib
-from genomamba.errors import ConfigError, DataError
+from genomamba.errors import ConfigError, DataError, RunError
 from genomamba.files import atomic_file
 
 __all__ = ["KINDS", "STANDARD_OUTPUT", "ByteSink", "is_stream", "open_bytes", "output_kind", "write_vcf"]
@@ -149,12 +150,18 @@ def _sink(file: BinaryIO, blocked: bool) -> Iterator[ByteSink]:
 
 @contextmanager
 def _opened_stream(out: str | Path) -> Iterator[BinaryIO]:
-    if str(out) == STANDARD_OUTPUT:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    with open(out, "wb") as file:
-        yield file
+    try:
+        if str(out) == STANDARD_OUTPUT:
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
+        else:
+            with open(out, "wb") as file:
+                yield file
+    except BrokenPipeError:
+        # Whoever read our output has had enough; the command line ends quietly.
+        raise
+    except OSError as error:
+        raise RunError(f"{out}: cannot be written ({error.strerror or error})") from error
 
 
 @contextmanager
@@ -239,13 +246,25 @@ def _as_bcf(out: str | Path) -> Iterator[ByteSink]:
 
 def _convert(text: Path, bcf: Path, out: str | Path) -> None:
     number = 0
+    with quiet_htslib():
+        try:
+            source = pysam.VariantFile(str(text))
+            with source, pysam.VariantFile(str(bcf), "wb", header=source.header) as target:
+                for number, record in enumerate(source, 1):
+                    _write_bcf(target, record, f"{out}: record {number:,}")
+        except (OSError, ValueError):
+            raise DataError(f"{out}: htslib does not read record {number + 1:,}; write .vcf.gz") from None
+        # The stub of pysam leaves out this preset.
+        pysam.tabix_index(str(bcf), preset="bcf", force=True, keep_original=True)  # type: ignore[arg-type]
+
+
+def _write_bcf(target: pysam.VariantFile, record: pysam.VariantRecord, where: str) -> None:
     try:
-        with quiet_htslib(), pysam.VariantFile(str(text)) as source:
-            with pysam.VariantFile(str(bcf), "wb", header=source.header) as target:
-                for number, record in enumerate(source, 1):  # noqa: B007
-                    target.write(record)
-            # The stub of pysam leaves out this preset.
-            pysam.tabix_index(str(bcf), preset="bcf", force=True, keep_original=True)  # type: ignore[arg-type]
-    except (OSError, ValueError) as error:
-        what = " ".join(str(error).split())
-        raise DataError(f"{out}: htslib makes no BCF of the record after {number:,} ({what}); write .vcf.gz") from None
+        target.write(record)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise RunError(f"{where}: {error.strerror}") from None
+        raise DataError(
+            f"{where}, at {record.chrom}:{record.pos:,}, does not go into BCF, which needs every contig, filter and "
+            "field declared in the header; declare them, or write .vcf.gz"
+        ) from None

@@ -68,7 +68,7 @@ def open_parquet_table(out: str | Path, columns: dict[str, str]) -> Iterator[Any
 
     schema = pa.schema(list(columns.items()))
     opened = nullcontext(Path(out)) if is_stream(out) else atomic_file(Path(out))
-    with opened as path, pq.ParquetWriter(str(path), schema) as writer:
+    with opened as path, path.open("wb") as file, pq.ParquetWriter(file, schema) as writer:
         yield writer
 
 
@@ -99,6 +99,7 @@ class ParquetTable:
         self._writer = writer
         self._tags = tags
         self._held: list[Any] = []
+        self._rows = self._bytes = 0
 
     def write(self, records: Sequence[VcfRecord], values: TagValues) -> None:
         """Take a row for each allele of each record."""
@@ -121,9 +122,11 @@ class ParquetTable:
                 columns[tag.column] = pa.array(column, mask=missing)
             else:
                 columns[tag.column] = list(column)
-        self._held.append(pa.table(columns, schema=self._writer.schema))
-        rows, size = (sum(table.num_rows for table in self._held), sum(table.nbytes for table in self._held))
-        if rows >= _GROUP_ROWS or size >= _GROUP_BYTES:
+        table = pa.table(columns, schema=self._writer.schema)
+        self._held.append(table)
+        self._rows += table.num_rows
+        self._bytes += table.nbytes
+        if self._rows >= _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
             self.flush()
 
     def flush(self) -> None:
@@ -133,3 +136,4 @@ class ParquetTable:
         if self._held:
             self._writer.write_table(pa.concat_tables(self._held))
             self._held = []
+            self._rows = self._bytes = 0

@@ -13,6 +13,7 @@ HEAVY = {
     "matplotlib",
     "numba",
     "pyfaidx",
+    "pysam",
     "Bio",
     "jinja2",
     "safetensors",

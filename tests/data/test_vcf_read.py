@@ -3,15 +3,18 @@
 import gzip
 import io
 import os
+import re
 import subprocess
 import sys
 
+import numpy as np
 import pysam
 import pytest
 from Bio import bgzf
 
 from genomamba.data import source as source_module
 from genomamba.data import vcf as vcf_module
+from genomamba.data import vcf_input
 from genomamba.data.vcf import VcfReader
 from genomamba.errors import DataError
 
@@ -65,7 +68,7 @@ BAD = {
     "spaces for tabs": ("x.vcf", HEAD + ROW.replace(b"\t", b" "), 5, "divided by spaces; VCF divides them by tabs"),
     "one word": ("x.vcf", HEAD + b"word\n", 5, "1 columns, expected 8"),
     "short row": ("x.vcf", HEAD + b"1\t10\t.\tA\n", 5, "4 columns, expected 8 as in the line #CHROM"),
-    "short last row without end": ("x.vcf", HEAD + ROW + b"1\t11\t.\tA", 6, "expected 8 as in the line #CHROM; the file"),
+    "short last row without end": ("x.vcf", HEAD + ROW + b"1\t11\t.\tA", 6, "expected 8 as in the line #CHROM; the"),
     "long row": ("x.vcf", HEAD + ROW[:-1] + b"\tGT\n", 5, "9 columns, expected 8"),
     "long row by a tab": ("x.vcf", HEAD + ROW[:-1] + b"\t\n", 5, "9 columns, expected 8"),
     "a sample short": ("x.vcf", SAMPLES + SAMPLE_ROW[:-5] + b"\n", 5, "10 columns, expected 11"),
@@ -189,6 +192,7 @@ GOOD_ROWS = {
     "ALT missing": (row(alt=b"."), ("1", 10, b".", "A", (".",), b"AC=1")),
     "ALT as REF": (row(alt=b"A"), ("1", 10, b".", "A", ("A",), b"AC=1")),
     "ALT twice": (row(alt=b"G,G"), ("1", 10, b".", "A", ("G", "G"), b"AC=1")),
+    "ALT missing among others": (row(alt=b"G,."), ("1", 10, b".", "A", ("G", "."), b"AC=1")),
     "star": (row(alt=b"G,*"), ("1", 10, b".", "A", ("G", "*"), b"AC=1")),
     "symbolic": (row(alt=b"<DUP:TANDEM>,<*>"), ("1", 10, b".", "A", ("<DUP:TANDEM>", "<*>"), b"AC=1")),
     "breakends": (
@@ -275,17 +279,51 @@ def test_containers_are_told_by_their_bytes(kind, is_stream, tmp_path, monkeypat
     assert header.to_bytes() + b"".join(record.line for record in records) == text
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_damage_anywhere_is_told_or_kept(seed, tmp_path):
+    """A byte changed, put in or taken out, or a line moved: either one line that says why, or the bytes as they are."""
+    generator = np.random.default_rng(seed)
+    path = tmp_path / "x.vcf"
+    told = []
+    for _ in range(250):
+        text = bytearray((SAMPLES + SAMPLE_ROW * 3) if generator.integers(2) else HEAD + BODY)
+        for _ in range(generator.integers(1, 4)):
+            at, byte = int(generator.integers(len(text))), int(generator.choice([*b"\t\n\r\0 #.,;<-0A\xff"]))
+            match generator.integers(4):
+                case 0:
+                    text[at] = byte
+                case 1:
+                    text.insert(at, byte)
+                case 2:
+                    del text[at : at + int(generator.integers(1, 9))]
+                case _:
+                    lines = text.splitlines(keepends=True)
+                    generator.shuffle(lines)
+                    text = bytearray(b"".join(lines))
+        path.write_bytes(text)
+        try:
+            header, records = records_of(path)
+        except DataError as error:
+            told.append(str(error))
+        else:
+            assert header.to_bytes() + b"".join(record.line for record in records) == text
+    assert 50 < len(told) < 225
+    assert all(re.fullmatch(rf"{re.escape(str(path))}:(\d+:)? [^\n]+", message) for message in told)
+
+
 def bcf_of(text, folder):
     (folder / "t.vcf").write_bytes(text)
-    with pysam.VariantFile(str(folder / "t.vcf")) as source:
-        with pysam.VariantFile(str(folder / "t.bcf"), "wb", header=source.header) as target:
-            for record in source:
-                target.write(record)
+    source = pysam.VariantFile(str(folder / "t.vcf"))
+    with source, pysam.VariantFile(str(folder / "t.bcf"), "wb", header=source.header) as target:
+        for record in source:
+            target.write(record)
     return folder / "t.bcf"
 
 
+@pytest.mark.parametrize("batch", [1, 1 << 18], ids=["line by line", "one batch"])
 @pytest.mark.parametrize("is_stream", [False, True], ids=["file", "standard input"])
-def test_bcf_is_read_as_its_text(is_stream, tmp_path, monkeypatch):
+def test_bcf_is_read_as_its_text(is_stream, batch, tmp_path, monkeypatch):
+    monkeypatch.setattr(vcf_input, "_TEXT_BYTES", batch)
     path = bcf_of(HEAD.replace(b"##INFO", b"##contig=<ID=2>\n##INFO") + BODY, tmp_path)
     with path.open("rb") as file:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(file))
@@ -300,6 +338,36 @@ def test_bcf_cut_short_is_refused(kept, tmp_path):
     path = bcf_of(HEAD + b"".join(row(b"%d" % (i + 1)) for i in range(5000)), tmp_path)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
     with pytest.raises(DataError, match="BGZF without its closing block"):
+        records_of(path)
+
+
+def test_a_damaged_record_of_bcf_is_told_by_line(tmp_path, capfd):
+    whole = gzip.decompress(bcf_of(HEAD + b"".join(row(b"%d" % (i + 1)) for i in range(9)), tmp_path).read_bytes())
+    bare = len(gzip.decompress(bcf_of(HEAD, tmp_path).read_bytes()))
+    size = (len(whole) - bare) // 9
+    # The contig of the fifth record, which has 4 bytes after two lengths of 4.
+    at = bare + 4 * size + 8
+    path = tmp_path / "x.bcf"
+    path.write_bytes(whole[:at] + b"\x63" + whole[at + 1 :])
+    # htslib declares PASS, so that the header has a line more.
+    with pytest.raises(DataError, match=r"x.bcf:9: the BCF is damaged after this line \(.*\); copy or"):
+        records_of(path)
+    path.write_bytes(whole.replace(b'="n"', b'="\xff"', 1))
+    with pytest.raises(DataError, match=r"x.bcf: not a readable BCF \(.*\); make it again"):
+        records_of(path)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_bcf_that_is_no_utf_8_is_told(tmp_path):
+    text = (
+        HEAD.replace(b"ID=AC", b"ID=N").replace(b"Type=Integer", b"Type=String")
+        + row(info=b"N=1")
+        + row(b"11", info=b"N=\xff")
+    )
+    path = bcf_of(text, tmp_path)
+    with pytest.raises(
+        DataError, match=r"t.bcf:7: no UTF-8, which is kept in VCF but not read from BCF; convert it: bcf"
+    ):
         records_of(path)
 
 
@@ -319,9 +387,10 @@ def test_bcf_cut_short_is_refused(kept, tmp_path):
 def test_faults_of_standard_input(data, what, tmp_path, monkeypatch):
     path = tmp_path / "x"
     path.write_bytes(data)
-    with path.open("rb") as file, pytest.raises(DataError) as error:
+    with path.open("rb") as file:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(file))
-        records_of("-")
+        with pytest.raises(DataError) as error:
+            records_of("-")
     assert what in str(error.value)
     assert str(error.value).startswith("-:")
 
