@@ -1,10 +1,17 @@
-"""What the environment of this process must say before torch is loaded."""
+"""What the environment of this process must say before torch is loaded, and how it was called."""
 
 from __future__ import annotations
 
 import os
+import shlex
+from collections.abc import Sequence
 
-__all__ = ["prepare_process"]
+__all__ = ["command_line", "prepare_process"]
+
+
+def command_line(command: str, argv: Sequence[str]) -> str:
+    """Return what a user may type to run a command again."""
+    return shlex.join(["genomamba", command, *argv])
 
 
 def prepare_process() -> None:

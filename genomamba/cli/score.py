@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from genomamba.cli.parsing import MODEL_HELP, Parser
-from genomamba.cli.process import prepare_process
+from genomamba.cli.process import command_line, prepare_process
 from genomamba.score.variants.config import ScoreConfig
 from genomamba.settings import settings_of
 
@@ -48,5 +48,10 @@ def run(argv: Sequence[str]) -> int:
     from genomamba.score.variants.session import score
 
     # Standard output may be taken by the records.
-    score(namespace.model, config, emit=functools.partial(print, file=sys.stderr, flush=True))
+    score(
+        namespace.model,
+        config,
+        command=command_line("score", argv),
+        emit=functools.partial(print, file=sys.stderr, flush=True),
+    )
     return 0

@@ -12,6 +12,7 @@ GENOME = {
     "info": "",
     "cohorts": {},
     "score": "",
+    "shards": 1,
 }
 MODEL = {"options": ""}
 

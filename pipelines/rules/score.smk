@@ -1,5 +1,5 @@
 rule score:
-    """Scores of the variants of one cohort by the model of its genome; what a killed attempt has done is kept."""
+    """Scores of one of the equal parts of a cohort by the model of its genome; what a killed attempt has done is kept."""
     input:
         model="results/{genome}/run/model.safetensors",
         config="results/{genome}/run/config.json",
@@ -7,11 +7,14 @@ rule score:
         vcf=lambda wildcards: GENOMES[wildcards.genome]["cohorts"][wildcards.cohort],
         cache="results/{genome}/cache",
     output:
-        vcf="results/{genome}/scores/{cohort}.vcf.gz",
+        vcf="results/{genome}/scores/{cohort}/{part}-of-{parts}.vcf.gz",
     log:
-        "logs/score/{genome}.{cohort}.log",
+        "logs/score/{genome}.{cohort}.{part}-of-{parts}.log",
     benchmark:
-        "benchmarks/score/{genome}.{cohort}.tsv"
+        "benchmarks/score/{genome}.{cohort}.{part}-of-{parts}.tsv"
+    wildcard_constraints:
+        part=r"\d+",
+        parts=r"\d+",
     conda:
         "../envs/genomamba.yaml"
     threads: config["threads"]
@@ -26,4 +29,5 @@ rule score:
         ),
     shell:
         "genomamba score {params.run:q} --fasta {input.fasta:q} --vcf {input.vcf:q} {params.options} {params.resume}"
+        " --shard {wildcards.part}/{wildcards.parts}"
         " --cache-dir {input.cache:q} --threads {threads} --out {output.vcf:q} > {log:q} 2>&1"

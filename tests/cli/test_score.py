@@ -312,3 +312,32 @@ def test_an_output_that_is_there_stays(score, make_vcf):
     assert out.read_text() == "mine"
     score(vcf, "scored.vcf", *OPTIONS, "--force")
     assert len(records_of(out)) == 4
+
+
+@pytest.mark.parametrize("name", ["vcf", "vcf.gz", "tsv"])
+def test_merge_puts_shards_together(score, make_vcf, tmp_path, name):
+    vcf = make_vcf()
+    whole = score(vcf, f"whole.{name}", *OPTIONS)
+    parts = [score(vcf, f"part{i}.{name}", *OPTIONS, "--shard", f"{i}/3") for i in (1, 2, 3)]
+    out = tmp_path / f"merged.{name}"
+    assert main(["merge", *map(str, parts), "--out", str(out)]) == 0
+    if name == "tsv":
+        assert out.read_bytes() == whole.read_bytes()
+    else:
+        assert records_of(out) == records_of(whole)
+        text = gzip.decompress(out.read_bytes()).decode() if name.endswith("gz") else out.read_text()
+        assert re.findall(r"^##genomambaCommand=genomamba merge \S*part1", text, re.M)
+        assert "genomamba score" not in text
+    assert main(["merge", *map(str, parts), "--out", str(out)]) == 1
+    assert "exists; give --force to replace it" in score.shown().err
+    assert main(["merge", *map(str, parts[::-1]), "--out", str(out), "--force"]) == 1
+    assert re.search(rf"part[12]\.{name}:\d+: .* give the files in their order, each once", score.shown().err)
+
+
+def test_merge_needs_a_name_that_is_not_a_shard(score, make_vcf):
+    part = score(make_vcf(4), "part.vcf", *OPTIONS)
+    before = part.read_bytes()
+    assert main(["merge", str(part)]) == 2
+    assert main(["merge", str(part), "--out", str(part), "--force"]) == 2
+    assert "one of the shards; give another name" in score.shown().err
+    assert part.read_bytes() == before

@@ -78,21 +78,24 @@ def test_a_track_reads_the_files_of_its_genome(tmp_path):
     assert line.startswith("genomamba likelihood results/mine/run --fasta 'a b.fa' --cache-dir results/mine/cache ")
 
 
-def test_a_cohort_is_scored_by_the_model_of_its_genome(tmp_path):
+def test_a_cohort_is_scored_in_parts_by_the_model_of_its_genome(tmp_path):
     for name in ("a b.fa", "calls 1.vcf"):
         (tmp_path / name).write_text("")
     genome = {"name": "mine", "fasta": "a b.fa", "cohorts": {"ours": "calls 1.vcf"}, "score": "--context 4096"}
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"genomes": [genome]}))
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"genomes": [genome | {"shards": 2}]}))
     options = ("--dry-run", "--printshellcmds", "--cores", "2", "--configfile", "mine.yaml")
-    expected = (
-        "genomamba score results/mine/run --fasta 'a b.fa' --vcf 'calls 1.vcf' --context 4096{}"
-        " --cache-dir results/mine/cache --threads 2 --out results/mine/scores/ours.vcf.gz > logs/score/mine.ours.log 2>&1"
-    )
-    *_, line = shell_lines(snakemake(tmp_path, "results/mine/scores/ours.vcf.gz", *options))
-    assert line == expected.format("")
-    (tmp_path / "results/mine/scores/ours.vcf.gz.partial").mkdir(parents=True)
-    *_, line = shell_lines(snakemake(tmp_path, "results/mine/scores/ours.vcf.gz", *options))
-    assert line == expected.format(" --resume")
+    (tmp_path / "results/mine/scores/ours/2-of-2.vcf.gz.partial").mkdir(parents=True)
+    lines = shell_lines(snakemake(tmp_path, "results/mine/scores/ours.vcf.gz", *options))
+    assert {line for line in lines if line.startswith("genomamba score ")} == {
+        f"genomamba score results/mine/run --fasta 'a b.fa' --vcf 'calls 1.vcf' --context 4096{resume} --shard {part}/2"
+        f" --cache-dir results/mine/cache --threads 2 --out results/mine/scores/ours/{part}-of-2.vcf.gz"
+        f" > logs/score/mine.ours.{part}-of-2.log 2>&1"
+        for part, resume in ((1, ""), (2, " --resume"))
+    }
+    assert (
+        "genomamba merge results/mine/scores/ours/1-of-2.vcf.gz results/mine/scores/ours/2-of-2.vcf.gz"
+        " --out results/mine/scores/ours.vcf.gz --force > logs/merge/mine.ours.log 2>&1"
+    ) in lines
 
 
 def test_genomes_of_ones_own_replace_the_example(tmp_path):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import logging
-import shlex
 import shutil
 import sys
 import tempfile
@@ -53,7 +52,7 @@ _STREAM: Final = "-"
 _SHOWN: Final = 20
 
 
-def score(name: str, config: ScoreConfig, *, emit: Callable[[str], None]) -> None:
+def score(name: str, config: ScoreConfig, *, command: str, emit: Callable[[str], None]) -> None:
     """Score the variants of a VCF with a model, and write the file that `config.out` names.
 
     Parameters
@@ -62,6 +61,8 @@ def score(name: str, config: ScoreConfig, *, emit: Callable[[str], None]) -> Non
         The model: a run folder, a checkpoint folder, or a name on the hub.
     config : ScoreConfig
         As the user gave it.
+    command : str
+        Goes into the header of a VCF.
     emit : callable
         Takes the lines that say what is done.
 
@@ -95,7 +96,7 @@ def score(name: str, config: ScoreConfig, *, emit: Callable[[str], None]) -> Non
         rows = survey.alleles * (len(scorer.columns) + 1)
         partial = stack.enter_context(Partial(folder, plan, rows, force=config.force))
         _score(vcf, selection, scorer, partial, survey.alleles)
-        written = _write(vcf, kind, selection, scorer, partial, config)
+        written = _write(vcf, kind, selection, scorer, partial, config, command)
         partial.remove()
     if not is_stream(config.out):
         emit(f"{config.out}: {written}")
@@ -201,11 +202,12 @@ def _scored(
         yield from scorer.scores(contig, (variant for _, variant in group))
 
 
-def _write(vcf: Path, kind: str, selection: Selection, scorer: Scorer, partial: Partial, config: ScoreConfig) -> str:
+def _write(
+    vcf: Path, kind: str, selection: Selection, scorer: Scorer, partial: Partial, config: ScoreConfig, command: str
+) -> str:
     """Write the records with their numbers, and the warnings; return what was written, in words."""
     assert config.out is not None
     tags, width = tags_of(scorer), len(scorer.columns) + 1
-    command = _command()
     at, statuses = 0, Counter[Status]()
     with ExitStack() as stack:
         reader = stack.enter_context(VcfReader(vcf))
@@ -300,11 +302,6 @@ def _check_output(out: str, config: ScoreConfig) -> str:
     if config.resume and (is_stream(out) or is_stream(config.vcf or "")):
         raise ConfigError("--resume needs files to go on with; standard input and output leave none")
     return kind
-
-
-def _command() -> str:
-    """Return the command line as a user may give it again."""
-    return shlex.join(["genomamba", *sys.argv[1:]])
 
 
 def _short(allele: str) -> str:
