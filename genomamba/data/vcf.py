@@ -71,6 +71,11 @@ class VcfRecord(NamedTuple):
     info_start: int
     """Where INFO begins in the line, in bytes."""
 
+    @property
+    def start(self) -> int:
+        """First base of REF, 0-based; -1 for the telomere."""
+        return self.pos - 1
+
 
 class VcfReader:
     """Records of a VCF or BCF in the order of the file, in constant memory; they can be read once.

@@ -194,7 +194,6 @@ def _make_index(path: Path, out: Path, *, reach: int) -> Path | None:
                     str(path),
                     preset="vcf",
                     force=True,
-                    keep_original=True,
                     csi=is_csi,
                     min_shift=_CSI_MIN_SHIFT if is_csi else 0,
                     index=str(index),
@@ -255,7 +254,7 @@ def _convert(text: Path, bcf: Path, out: str | Path) -> None:
         except (OSError, ValueError):
             raise DataError(f"{out}: htslib does not read record {number + 1:,}; write .vcf.gz") from None
         # The stub of pysam leaves out this preset.
-        pysam.tabix_index(str(bcf), preset="bcf", force=True, keep_original=True)  # type: ignore[arg-type]
+        pysam.tabix_index(str(bcf), preset="bcf", force=True)  # type: ignore[arg-type]
 
 
 def _write_bcf(target: pysam.VariantFile, record: pysam.VariantRecord, where: str) -> None:

@@ -222,6 +222,7 @@ def test_a_record_is_what_its_line_says(line, expected, batch, tmp_path, monkeyp
     assert header.to_bytes() == HEAD
     assert record.line == line
     assert record.number == 5
+    assert record.start == expected[1] - 1
     assert (record.chrom, record.pos, record.id, record.ref, record.alts, record.info) == expected
     assert record.line[record.info_start :].startswith(record.info)
     assert record.line[: record.info_start].count(b"\t") == 7
