@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pysam
@@ -277,6 +278,7 @@ def test_containers_are_told_by_their_bytes(kind, is_stream, tmp_path, monkeypat
     with path.open("rb") as file:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(file))
         header, records = records_of("-" if is_stream else path)
+        assert not file.closed
     assert header.to_bytes() + b"".join(record.line for record in records) == text
 
 
@@ -405,6 +407,20 @@ def test_a_pipe_may_give_its_bytes_one_by_one():
             process.stdin.write(PACKED[at : at + 1])
             process.stdin.flush()
         assert process.communicate()[0] == b"%d\n" % len(ROW)
+
+
+@pytest.mark.parametrize("kind", ["plain", "bgzf", "bcf"])
+def test_a_pipe_with_a_name_is_read_once(kind, tmp_path):
+    """As a shell gives for <(command)."""
+    text = HEAD.replace(b"##contig", b'##FILTER=<ID=PASS,Description="All filters passed">\n##contig') + ROW
+    data = {"plain": text, "bgzf": as_bgzf(text)[0], "bcf": bcf_of(text, tmp_path).read_bytes()}[kind]
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=[data])
+    writer.start()
+    header, records = records_of(pipe)
+    writer.join()
+    assert header.to_bytes() + b"".join(record.line for record in records) == text
 
 
 def test_missing_files_are_told(tmp_path):
