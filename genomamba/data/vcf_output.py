@@ -71,7 +71,9 @@ def output_kind(out: str | Path, option: str | None = None) -> str:
 def is_stream(out: str | Path) -> bool:
     """Whether an output is standard output, a pipe or a device, which nothing can be renamed to."""
     path = Path(out)
-    return str(out) == STANDARD_OUTPUT or (path.exists() and not path.is_file() and not path.is_dir())
+    # /dev/stdout is a file where a shell sends it into one, and is to be written through all the same.
+    is_device = path.is_relative_to("/dev") or (path.exists() and not path.is_file() and not path.is_dir())
+    return str(out) == STANDARD_OUTPUT or is_device
 
 
 @contextmanager

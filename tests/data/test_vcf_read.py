@@ -1,5 +1,6 @@
 """What a VCF says comes out as written, from every container; and every kind of bad VCF ends in one line."""
 
+import gc
 import gzip
 import io
 import os
@@ -278,6 +279,7 @@ def test_containers_are_told_by_their_bytes(kind, is_stream, tmp_path, monkeypat
     with path.open("rb") as file:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(file))
         header, records = records_of("-" if is_stream else path)
+        gc.collect()
         assert not file.closed
     assert header.to_bytes() + b"".join(record.line for record in records) == text
 
