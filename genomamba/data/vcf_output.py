@@ -186,7 +186,7 @@ def _with_index(out: Path, longest_contig: int) -> Iterator[ByteSink]:
 
 
 def _make_index(path: Path, out: Path, *, reach: int) -> Path | None:
-    """Index a file of BGZF, and return the index; None, with a warning, where no index can hold a position."""
+    """Index a file of BGZF, and return the index; None, with a warning, where htslib makes none."""
     for suffix in (".csi",) if reach > _TBI_REACH else (".tbi", ".csi"):
         index = path.with_name(f"{path.name}{suffix}")
         is_csi = suffix == ".csi"
@@ -206,7 +206,9 @@ def _make_index(path: Path, out: Path, *, reach: int) -> Path | None:
         else:
             return index
     _log.warning(
-        "%s: written without an index, for none can hold its positions, the largest being %s", out, f"{reach:,}"
+        "%s: written without an index, which htslib did not make: bases up to %s are too far, or the disk is full",
+        out,
+        f"{reach:,}",
     )
     return None
 
