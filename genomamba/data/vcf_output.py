@@ -31,6 +31,7 @@ _OPTIONS = {"v": "vcf", "z": "vcf.gz", "b": "bcf"}
 _TBI_REACH = 1 << 29
 _BCF_REACH = (1 << 31) - 1
 _CSI_MIN_SHIFT = 14
+_BUFFER_BYTES = 1 << 20
 
 _log = logging.getLogger("genomamba")
 
@@ -116,7 +117,7 @@ def open_bytes(out: str | Path, *, blocked: bool) -> Iterator[ByteSink]:
         with _opened_stream(out) as file, _sink(file, blocked) as sink:
             yield sink
         return
-    with atomic_file(Path(out)) as temporary, temporary.open("wb") as file, _sink(file, blocked) as sink:
+    with atomic_file(Path(out)) as temporary, temporary.open("wb", _BUFFER_BYTES) as file, _sink(file, blocked) as sink:
         yield sink
 
 
@@ -172,7 +173,7 @@ def _with_index(out: Path, longest_contig: int) -> Iterator[ByteSink]:
     made: Path | None = None
     with atomic_file(out) as temporary:
         try:
-            with temporary.open("wb") as file, _sink(file, blocked=True) as sink:
+            with temporary.open("wb", _BUFFER_BYTES) as file, _sink(file, blocked=True) as sink:
                 yield sink
             made = _make_index(temporary, out, reach=max(sink.reach, longest_contig))
             # An index of what was there before would be taken for ours, should we be stopped right here.

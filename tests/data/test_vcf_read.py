@@ -170,7 +170,7 @@ def test_the_line_of_a_cut_gzip_is_the_last_that_was_read(tmp_path):
     with pytest.raises(DataError) as error:
         records_of(path)
     line = int(str(error.value).removeprefix(f"{path}:").partition(":")[0])
-    # Lines are handed on in pieces of 128 KiB, so that the last read may lie some thousands before the cut.
+    # Lines are handed on in pieces of 32 KiB, so that the last read may lie some thousands before the cut.
     text = len(HEAD) + sum(len(row(b"%d" % (i + 1))) for i in range(line - 4))
     assert len(whole) // 2 - (1 << 18) < text <= len(whole) // 2
 
