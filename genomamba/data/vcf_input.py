@@ -13,7 +13,7 @@ from typing import BinaryIO, Final
 
 import pysam
 
-from genomamba.data.source import DamagedSourceError, Source
+from genomamba.data.source import DamagedSourceError, Source, open_input
 from genomamba.errors import DataError
 
 __all__ = ["STANDARD_INPUT", "VcfText", "quiet_htslib"]
@@ -32,12 +32,12 @@ class VcfText:
     Parameters
     ----------
     name : str or Path
-        A file, or `-` for standard input.
+        A file, a pipe, or `-` for standard input.
 
     Attributes
     ----------
     size : int or None
-        Bytes of the file as it lies on the disk; None for standard input.
+        Bytes of the file as it lies on the disk; None for a stream.
 
     Raises
     ------
@@ -52,6 +52,10 @@ class VcfText:
         if self.name == STANDARD_INPUT:
             self.size = None
             self._source = Source(path, _with_long_head(sys.stdin.buffer))
+        elif path.is_fifo() or path.is_char_device():
+            # What a shell gives for <(command): it can be opened once, and read once.
+            self.size = None
+            self._source = Source(path, _with_long_head(open_input(path)))
         else:
             self._source = Source(path)
             self.size = path.stat().st_size
@@ -62,7 +66,7 @@ class VcfText:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.size is not None:
+        if self.name != STANDARD_INPUT:
             self._source.__exit__(kind, error, trace)
 
     @property
@@ -141,9 +145,16 @@ class _Rewound(io.RawIOBase):
 
     def __init__(self, head: bytes, rest: BinaryIO) -> None:
         self._head, self._rest = head, rest
+        self._is_standard = rest is sys.stdin.buffer
 
     def readable(self) -> bool:
         return True
+
+    def close(self) -> None:
+        # Python closes what it collects, and standard input is not ours to close.
+        if not self._is_standard:
+            self._rest.close()
+        super().close()
 
     def readinto(self, buffer: object) -> int:
         view = memoryview(buffer)  # type: ignore[arg-type]

@@ -31,6 +31,7 @@ _OPTIONS = {"v": "vcf", "z": "vcf.gz", "b": "bcf"}
 _TBI_REACH = 1 << 29
 _BCF_REACH = (1 << 31) - 1
 _CSI_MIN_SHIFT = 14
+_BUFFER_BYTES = 1 << 20
 
 _log = logging.getLogger("genomamba")
 
@@ -71,7 +72,9 @@ def output_kind(out: str | Path, option: str | None = None) -> str:
 def is_stream(out: str | Path) -> bool:
     """Whether an output is standard output, a pipe or a device, which nothing can be renamed to."""
     path = Path(out)
-    return str(out) == STANDARD_OUTPUT or (path.exists() and not path.is_file() and not path.is_dir())
+    # /dev/stdout is a file where a shell sends it into one, and is to be written through all the same.
+    is_device = path.is_relative_to("/dev") or (path.exists() and not path.is_file() and not path.is_dir())
+    return str(out) == STANDARD_OUTPUT or is_device
 
 
 @contextmanager
@@ -114,7 +117,7 @@ def open_bytes(out: str | Path, *, blocked: bool) -> Iterator[ByteSink]:
         with _opened_stream(out) as file, _sink(file, blocked) as sink:
             yield sink
         return
-    with atomic_file(Path(out)) as temporary, temporary.open("wb") as file, _sink(file, blocked) as sink:
+    with atomic_file(Path(out)) as temporary, temporary.open("wb", _BUFFER_BYTES) as file, _sink(file, blocked) as sink:
         yield sink
 
 
@@ -170,7 +173,7 @@ def _with_index(out: Path, longest_contig: int) -> Iterator[ByteSink]:
     made: Path | None = None
     with atomic_file(out) as temporary:
         try:
-            with temporary.open("wb") as file, _sink(file, blocked=True) as sink:
+            with temporary.open("wb", _BUFFER_BYTES) as file, _sink(file, blocked=True) as sink:
                 yield sink
             made = _make_index(temporary, out, reach=max(sink.reach, longest_contig))
             # An index of what was there before would be taken for ours, should we be stopped right here.
@@ -184,7 +187,7 @@ def _with_index(out: Path, longest_contig: int) -> Iterator[ByteSink]:
 
 
 def _make_index(path: Path, out: Path, *, reach: int) -> Path | None:
-    """Index a file of BGZF, and return the index; None, with a warning, where no index can hold a position."""
+    """Index a file of BGZF, and return the index; None, with a warning, where htslib makes none."""
     for suffix in (".csi",) if reach > _TBI_REACH else (".tbi", ".csi"):
         index = path.with_name(f"{path.name}{suffix}")
         is_csi = suffix == ".csi"
@@ -194,7 +197,6 @@ def _make_index(path: Path, out: Path, *, reach: int) -> Path | None:
                     str(path),
                     preset="vcf",
                     force=True,
-                    keep_original=True,
                     csi=is_csi,
                     min_shift=_CSI_MIN_SHIFT if is_csi else 0,
                     index=str(index),
@@ -205,7 +207,9 @@ def _make_index(path: Path, out: Path, *, reach: int) -> Path | None:
         else:
             return index
     _log.warning(
-        "%s: written without an index, for none can hold its positions, the largest being %s", out, f"{reach:,}"
+        "%s: written without an index, which htslib did not make: bases up to %s are too far, or the disk is full",
+        out,
+        f"{reach:,}",
     )
     return None
 
@@ -255,7 +259,7 @@ def _convert(text: Path, bcf: Path, out: str | Path) -> None:
         except (OSError, ValueError):
             raise DataError(f"{out}: htslib does not read record {number + 1:,}; write .vcf.gz") from None
         # The stub of pysam leaves out this preset.
-        pysam.tabix_index(str(bcf), preset="bcf", force=True, keep_original=True)  # type: ignore[arg-type]
+        pysam.tabix_index(str(bcf), preset="bcf", force=True)  # type: ignore[arg-type]
 
 
 def _write_bcf(target: pysam.VariantFile, record: pysam.VariantRecord, where: str) -> None:

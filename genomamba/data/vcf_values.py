@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from genomamba.data.vcf import VcfRecord
 from genomamba.data.vcf_header import Tag
 
-__all__ = ["MISSING", "TagValues", "Values", "count_alleles", "texts_by_allele", "texts_by_record", "values_by_allele"]
+__all__ = ["MISSING", "TagValues", "Values", "count_alleles", "fields_by_record", "texts_by_allele", "values_by_allele"]
 
 Values = Sequence[Any] | npt.NDArray[Any]
 
@@ -29,8 +29,8 @@ def count_alleles(records: Sequence[VcfRecord]) -> list[int]:
     return [len(record.alts) for record in records]
 
 
-def texts_by_record(tag: Tag, values: Values, counts: Sequence[int]) -> list[bytes]:
-    """Return one text a record: its values, joined by commas.
+def fields_by_record(tag: Tag, values: Values, counts: Sequence[int]) -> list[bytes]:
+    """Return one field of INFO a record, such as `;GM_LLR=-1.5,.`, with what divides it from the field before.
 
     Numbers have six digits, and what is missing is `.`.
 
@@ -40,15 +40,16 @@ def texts_by_record(tag: Tag, values: Values, counts: Sequence[int]) -> list[byt
         Where there are more or fewer values than alleles, or records, or a text has a character that divides.
     """
     _check_size(tag, values, counts)
-    texts = _texts(tag, values, MISSING)
+    name = b";%b=" % tag.id.encode()
+    texts = _texts(tag, values, MISSING, name)
     if len(texts) == len(counts):
         return texts
     rest = iter(texts)
-    return [next(rest) if count == 1 else b",".join(islice(rest, count)) for count in counts]
+    return [next(rest) if count == 1 else _joined(name, islice(rest, count)) for count in counts]
 
 
 def texts_by_allele(tag: Tag, values: Values, counts: Sequence[int], missing: bytes) -> list[bytes]:
-    """Return one text an allele; raises as `texts_by_record`."""
+    """Return one text an allele; raises as `fields_by_record`."""
     return _texts(tag, values_by_allele(tag, values, counts), missing)
 
 
@@ -66,17 +67,25 @@ def _check_size(tag: Tag, values: Values, counts: Sequence[int]) -> None:
         raise ValueError(f"{tag.id} has {len(values):,} values, expected {expected:,}")
 
 
-def _texts(tag: Tag, values: Values, missing: bytes) -> list[bytes]:
+def _joined(name: bytes, texts: Iterable[bytes]) -> bytes:
+    return name + b",".join([text[len(name) :] for text in texts])
+
+
+def _texts(tag: Tag, values: Values, missing: bytes, before: bytes = b"") -> list[bytes]:
+    """Return the text of each value, with the same text before each, which costs nothing here."""
+    missing = before + missing
     match tag.type:
         case "Float":
             # Adding zero takes the sign from -0.
             numbers = (np.asarray(values, np.float64) + 0.0).tolist()
-            return [b"%.6g" % value if value == value else missing for value in numbers]
+            form = before + b"%.6g"
+            return [form % value if value == value else missing for value in numbers]
         case "Integer":
             numbers = np.asarray(values, np.float64).tolist()
-            return [b"%d" % value if value == value else missing for value in numbers]
+            form = before + b"%d"
+            return [form % value if value == value else missing for value in numbers]
         case "String":
-            texts = {value: missing if value is None else _text(tag, value) for value in set(values)}
+            texts = {value: missing if value is None else before + _text(tag, value) for value in set(values)}
             return [texts[value] for value in values]
 
 

@@ -16,7 +16,7 @@ from genomamba.data.vcf import VcfRecord
 from genomamba.data.vcf_header import PREFIX, Tag, VcfHeader
 from genomamba.data.vcf_output import ByteSink, write_vcf
 from genomamba.data.vcf_tables import open_table
-from genomamba.data.vcf_values import MISSING, TagValues, count_alleles, texts_by_record
+from genomamba.data.vcf_values import MISSING, TagValues, count_alleles, fields_by_record
 
 __all__ = ["ScoredWriter", "open_scored"]
 
@@ -74,33 +74,30 @@ class _Annotator:
         self._sink = sink
         self._tags = tags
         self._replaced = {name.encode() for name in own | {tag.id for tag in tags}}
-        self._template = b";".join(tag.id.encode() + b"=%b" for tag in tags)
 
     def write(self, records: Sequence[VcfRecord], values: TagValues) -> None:
         counts = count_alleles(records)
-        columns = [texts_by_record(tag, values[tag.id], counts) for tag in self._tags]
-        template = self._template
-        added = [template % texts for texts in zip(*columns, strict=True)]
+        columns = [fields_by_record(tag, values[tag.id], counts) for tag in self._tags]
         parts: list[bytes] = []
-        for record, fields in zip(records, added, strict=True):
+        for record, fields in zip(records, zip(*columns, strict=True), strict=True):
             line, info = record.line, record.info
             end = record.info_start + len(info)
             if len(info) < 2 or info[-1] == _SEMICOLON or _PREFIX in info:
-                parts += line[: record.info_start], self._kept(info), fields, line[end:]
+                kept = self._kept(info)
+                divided = b"".join(fields)
+                parts += line[: record.info_start], kept, divided if kept else divided[1:], line[end:]
             else:
-                parts += line[:end], b";", fields, line[end:]
+                parts += line[:end], *fields, line[end:]
         self._sink.write(b"".join(parts))
         self._sink.reach = max(self._sink.reach, reach_of(records))
 
     def _kept(self, info: bytes) -> bytes:
-        """Return what stays of INFO, and what divides it from fields that follow."""
+        """Return what stays of INFO, without a divider at its end."""
         if _PREFIX in info:
             fields = info.split(b";")
             kept = [field for field in fields if field.partition(b"=")[0] not in self._replaced]
             info = info if len(kept) == len(fields) else b";".join(kept)
-        if info in (b"", MISSING):
-            return b""
-        return info if info[-1] == _SEMICOLON else info + b";"
+        return b"" if info == MISSING else info.removesuffix(b";")
 
 
 def reach_of(records: Sequence[VcfRecord]) -> int:

@@ -1,11 +1,13 @@
 """What a VCF says comes out as written, from every container; and every kind of bad VCF ends in one line."""
 
+import gc
 import gzip
 import io
 import os
 import re
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pysam
@@ -168,7 +170,7 @@ def test_the_line_of_a_cut_gzip_is_the_last_that_was_read(tmp_path):
     with pytest.raises(DataError) as error:
         records_of(path)
     line = int(str(error.value).removeprefix(f"{path}:").partition(":")[0])
-    # Lines are handed on in pieces of 128 KiB, so that the last read may lie some thousands before the cut.
+    # Lines are handed on in pieces of 32 KiB, so that the last read may lie some thousands before the cut.
     text = len(HEAD) + sum(len(row(b"%d" % (i + 1))) for i in range(line - 4))
     assert len(whole) // 2 - (1 << 18) < text <= len(whole) // 2
 
@@ -222,6 +224,7 @@ def test_a_record_is_what_its_line_says(line, expected, batch, tmp_path, monkeyp
     assert header.to_bytes() == HEAD
     assert record.line == line
     assert record.number == 5
+    assert record.start == expected[1] - 1
     assert (record.chrom, record.pos, record.id, record.ref, record.alts, record.info) == expected
     assert record.line[record.info_start :].startswith(record.info)
     assert record.line[: record.info_start].count(b"\t") == 7
@@ -276,6 +279,8 @@ def test_containers_are_told_by_their_bytes(kind, is_stream, tmp_path, monkeypat
     with path.open("rb") as file:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(file))
         header, records = records_of("-" if is_stream else path)
+        gc.collect()
+        assert not file.closed
     assert header.to_bytes() + b"".join(record.line for record in records) == text
 
 
@@ -404,6 +409,20 @@ def test_a_pipe_may_give_its_bytes_one_by_one():
             process.stdin.write(PACKED[at : at + 1])
             process.stdin.flush()
         assert process.communicate()[0] == b"%d\n" % len(ROW)
+
+
+@pytest.mark.parametrize("kind", ["plain", "bgzf", "bcf"])
+def test_a_pipe_with_a_name_is_read_once(kind, tmp_path):
+    """As a shell gives for <(command)."""
+    text = HEAD.replace(b"##contig", b'##FILTER=<ID=PASS,Description="All filters passed">\n##contig') + ROW
+    data = {"plain": text, "bgzf": as_bgzf(text)[0], "bcf": bcf_of(text, tmp_path).read_bytes()}[kind]
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=[data])
+    writer.start()
+    header, records = records_of(pipe)
+    writer.join()
+    assert header.to_bytes() + b"".join(record.line for record in records) == text
 
 
 def test_missing_files_are_told(tmp_path):
