@@ -83,6 +83,8 @@ class Partial:
                 temporary.write_text("".join(_line(part, sums) for part, sums in self.done.items()))
             self._log = (folder / DONE).open("a")
             self._values = os.open(folder / VALUES, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            if self.done and os.fstat(self._values).st_size != 4 * bases:
+                raise _damaged(folder / VALUES)
             os.ftruncate(self._values, 4 * bases)
 
     def __enter__(self) -> Partial:
@@ -124,6 +126,8 @@ class Partial:
 
     def _check(self, plan: dict[str, Any]) -> None:
         before = read_json(self.folder / PLAN)
+        if not isinstance(before, dict):
+            raise _damaged(self.folder / PLAN)
         for key, value in plan.items():
             if (was := before.get(key)) != value:
                 raise RunError(
@@ -156,8 +160,15 @@ def _line(part: int, sums: list[Sums]) -> str:
 
 def _read_done(path: Path) -> dict[int, list[Sums]]:
     done: dict[int, list[Sums]] = {}
-    for line in path.read_text().splitlines(keepends=True) if path.exists() else ():
-        if line.endswith("\n"):
-            part, rows = json.loads(line)
-            done[part] = [Sums(*row) for row in rows]
+    try:
+        for line in path.read_text().splitlines(keepends=True) if path.exists() else ():
+            if line.endswith("\n"):
+                part, rows = json.loads(line)
+                done[part] = [Sums(*row) for row in rows]
+    except (TypeError, ValueError) as error:
+        raise _damaged(path) from error
     return done
+
+
+def _damaged(path: Path) -> RunError:
+    return RunError(f"{path}: damaged; it should be as an interrupted command left it, or give --force to begin anew")
