@@ -163,9 +163,9 @@ def _held_out(name: str, config: EvaluateConfig, alphabet: Alphabet) -> _HeldOut
     if not given:
         assert run is not None
         return _part_of_run(run, _settings_of(run), config, alphabet)
-    genome = Genome.open(
-        given, alphabet, cache_dir=config.cache_dir, contigs=config.contigs, chrom_map=config.chrom_map
-    )
+    # Nobody who names stretches wants them left out for their contigs.
+    contigs = config.contigs or (() if config.region is None and config.bed is None else ("*",))
+    genome = Genome.open(given, alphabet, cache_dir=config.cache_dir, contigs=contigs, chrom_map=config.chrom_map)
     if config.region is not None:
         return _HeldOut(genome, [genome.interval(config.region)], config.region)
     if config.bed is not None:

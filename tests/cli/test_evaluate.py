@@ -141,6 +141,15 @@ def test_a_bed_names_what_is_scored(evaluate, tmp_path):
     assert starts == [("one", 1_000), ("one", 1_016), ("three", 24)]
 
 
+def test_stretches_may_lie_on_a_contig_that_is_else_left_out(evaluate, tmp_path):
+    (tmp_path / "two.fa").write_text(">chr1\n" + "ACGT" * 10 + "\n>chrUn_x\n" + "TTGACA" * 10 + "\n")
+    (tmp_path / "some.bed").write_text("chrUn_x\t16\t48\n")
+    options = ("--fasta", tmp_path / "two.fa", "--contexts", 16)
+    assert evaluate("run", *options).startswith("1 block of 16 bases, out of 24 bases in all contigs")
+    for where in (("--bed", tmp_path / "some.bed"), ("--region", "chrUn_x:17-48")):
+        assert evaluate("run", *options, *where).startswith("2 blocks of 16 bases, out of 32 bases in ")
+
+
 def test_a_masked_model_is_scored_on_masked_bases(evaluate, masked_on):
     options = ("--fasta", "made.fa", "--region", "one:1-3,000", "--blocks", 20, "--contexts", "16,100")
     shown = evaluate("masked", *options, "--out", evaluate.out)
