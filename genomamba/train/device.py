@@ -19,7 +19,7 @@ _BFLOAT16_FLAGS = re.compile(r"^(flags|Features)\s*:.*\b(avx512_bf16|amx_bf16|bf
 def choose_device(name: str) -> torch.device:
     """Turn `auto` or `cpu` into a device. Raises `ConfigError` for any other, which no kernel here runs on."""
     if name not in ("auto", "cpu"):
-        raise ConfigError(f"--device is {name!r}; this version trains on cpu")
+        raise ConfigError(f"is {name!r}; this version computes on cpu", option="device")
     return torch.device("cpu")
 
 

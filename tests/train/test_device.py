@@ -8,7 +8,7 @@ from genomamba.train.device import choose_device, choose_precision
 
 def test_a_device_without_kernels_is_refused_in_one_line():
     assert choose_device("auto") == torch.device("cpu")
-    with pytest.raises(ConfigError, match=r"--device is 'cuda:1'; this version trains on cpu"):
+    with pytest.raises(ConfigError, match=r"^device is 'cuda:1'; this version computes on cpu"):
         choose_device("cuda:1")
 
 
