@@ -222,9 +222,11 @@ def test_an_interrupted_command_goes_on_where_it_was(evaluate, masked_on, monkey
     told = capsys.readouterr().err
     assert re.search(rf"^{folder}: [\d,]+ of 1,[\d,]+ bases are read; the same command goes on from there$", told, re.M)
     assert [path.name for path in evaluate.out.iterdir()] == ["contexts.partial"]
-    assert "contexts.partial: an interrupted command left it, with seed 0 where this one has 1" in evaluate(
-        model, *options, "--seed", 1, "--out", evaluate.out, code=1
-    )
+    changes = [("seed", "1"), ("contexts", "256"), ("chunk", "99"), ("blocks", "5"), ("region", "one:1-2,900")]
+    for name, text in changes:
+        refused = evaluate(model, *options, f"--{name}", text, "--out", evaluate.out, code=1)
+        key = {"blocks": "sequences", "region": "sequences"}.get(name, name)
+        assert refused.startswith(f"{folder}: an interrupted command left it, with {key} ")
     assert len((folder / "done.jsonl").read_text().splitlines()) == 4
     with monkeypatch.context() as patched:
         interrupt_after(patched, parts - 4)

@@ -17,7 +17,7 @@ import torch
 from genomamba.alphabet import get_alphabet
 from genomamba.cli.likelihood import parser
 from genomamba.cli.main import main
-from genomamba.model.checkpoint import load_model
+from genomamba.model.checkpoint import load_model, save_model
 from genomamba.score import session
 
 DNA = get_alphabet("dna")
@@ -278,6 +278,30 @@ def test_what_is_left_is_refused_with_other_settings_and_replaced_by_force(likel
     assert "with strand + where this one has -; give that again to go on, --force to begin anew" in line
     out = likelihood("t.tsv", "--chunk", 400, "--strand", "-", "--force")
     assert out.read_bytes() == likelihood("other.tsv", "--chunk", 400, "--strand", "-").read_bytes()
+
+
+def test_each_thing_that_numbers_depend_on_is_told_apart(likelihood, monkeypatch, trained_on, tmp_path):
+    begun = {"--chunk": 400, "--region": "one", "--lead": 10}
+    resume = interrupt_after(monkeypatch, 0, KeyboardInterrupt())
+    likelihood("t.tsv", *(word for pair in begun.items() for word in pair), code=130)
+    resume()
+    (tmp_path / "other.fa").write_text((trained_on / "made.fa").read_text().replace("ACG", "ACT"))
+    changes = [
+        ("chunk", {"--chunk": 500}), ("lead", {"--lead": 20}), ("sequences", {"--region": "one:2-3,000"}),
+        ("context", {"--context": 64}), ("strand", {"--strand": "both"}), ("fasta", {"--fasta": tmp_path / "other.fa"}),
+        ("per_record", {"--per-record": "--per-record"}),
+    ]  # fmt: skip
+    likelihood.shown()
+    for key, change in changes:
+        likelihood("t.tsv", *dict.fromkeys(word for pair in (begun | change).items() for word in pair), code=1)
+        assert f"an interrupted command left it, with {key} " in likelihood.shown().err
+    model = load_model(trained_on / "run")
+    with torch.no_grad():
+        model.norm_f.weight[0] += 1e-6
+    save_model(tmp_path, model, {})
+    given = ["--fasta", "made.fa", "--out", tmp_path / "t.tsv", *(word for pair in begun.items() for word in pair)]
+    assert main(["likelihood", str(tmp_path), *map(str, given)]) == 1
+    assert "an interrupted command left it, with model " in likelihood.shown().err
 
 
 def test_a_killed_process_is_gone_on_with(trained_on, tmp_path):
