@@ -18,6 +18,7 @@ import json
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,7 @@ from genomamba.model import LanguageModel
 from genomamba.model.generation import generate
 from genomamba.model.process import keep_freed_memory, peak_memory_mib, set_threads
 from genomamba.model.streaming import stream
+from genomamba.score.likelihood import default_chunk
 
 Record = dict[str, Any]
 CADUCEUS = {"vocab_rows": 16, "direction": "bidirectional", "equivariant": True}
@@ -155,11 +157,12 @@ def measure_pass(*, shape: dict[str, Any], length: int, way: str) -> Record:
     """Pass once over a sequence; seconds, and the peak of the process beside what stood before."""
     model = make(shape)
     tokens = tokens_of(model, length)
-    run = partial(model, tokens) if way == "one pass" else lambda: [None for _ in stream(model, tokens)]
+    pieces = [tokens] if way == "one pass" else stream(model, tokens, chunk=default_chunk(model.config))
+    run = model if way == "one pass" else lambda piece: piece
     model(tokens[:, :1_024])
     before = peak_memory_mib()
     start = time.perf_counter()
-    run()
+    deque(map(run, pieces), maxlen=0)
     return {"seconds": time.perf_counter() - start, "peak_mib": peak_memory_mib(), "before_mib": before}
 
 
@@ -184,7 +187,8 @@ def measure_stream(*, preset: str, length: int) -> Record:
     piece = torch.randint(7, 11, (1, 10_000))
     start = time.perf_counter()
     total = 0.0
-    for values in stream(model, itertools.repeat(piece, length // 10_000), output="log_likelihood"):
+    tokens, chunk = itertools.repeat(piece, length // 10_000), default_chunk(model.config)
+    for values in stream(model, tokens, output="log_likelihood", chunk=chunk):
         total += float(values.double().sum())
     return {"seconds": time.perf_counter() - start, "peak_mib": peak_memory_mib(), "nats": total}
 

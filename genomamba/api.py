@@ -71,7 +71,7 @@ def from_pretrained(
         What the token ids stand for, where no file beside the weights says so: dna, bytes, tokens (ids alone), or all
         tokens in the order of their ids, as in [PAD],[MASK],[UNK],a,c,g,t.
     device : str
-        Where to compute: cpu. auto takes the best there is.
+        Where to compute: cpu, cuda, cuda:1, ... auto is cpu.
 
     Returns
     -------

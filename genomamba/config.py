@@ -236,7 +236,7 @@ class PretrainConfig:
     seed: int = 0
     """Seed of the weights and of every sample."""
     device: str = "auto"
-    """Where to train: cpu. auto takes the best there is."""
+    """Where to train: cpu, which auto stands for."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of training's matrix products; auto is bfloat16 where the CPU has it. Held-out figures are in float32."""
     recompute: bool = False

@@ -14,9 +14,9 @@ from genomamba.config import ModelConfig
 from genomamba.errors import RunError
 from genomamba.model import LanguageModel
 from genomamba.model.checkpoint import open_checkpoint, save_model
+from genomamba.model.device import choose_device
 from genomamba.report.model_card import render_card
 from genomamba.report.model_facts import provenance_of
-from genomamba.train.device import choose_device
 
 __all__ = ["HubModel"]
 

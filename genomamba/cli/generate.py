@@ -75,7 +75,7 @@ class GenerateConfig:
     cache_dir: str | None = None
     """Where the cache of the prompts is kept. Default: GENOMAMBA_CACHE_DIR, else the user's cache folder."""
     device: str = "auto"
-    """Where to compute: cpu. auto takes the best there is."""
+    """Where to compute: cpu, cuda, cuda:1, ... auto is cpu: passes on GPUs have not been timed yet."""
     threads: int | None = None
     """CPU threads. Default: the CPU set, SLURM_CPUS_PER_TASK."""
 
@@ -110,10 +110,10 @@ def run(argv: Sequence[str]) -> int:
     prepare_process()
     from genomamba.alphabet import get_alphabet
     from genomamba.model.checkpoint import load_model
+    from genomamba.model.device import choose_device
     from genomamba.model.generation import Sampling, generate
     from genomamba.model.process import set_threads
     from genomamba.score.progress import Progress
-    from genomamba.train.device import choose_device
 
     drawn_by = ("temperature", "top_k", "top_p", "seed")
     sampling = Sampling(**{name: getattr(config, name) for name in drawn_by})

@@ -48,7 +48,7 @@ class InfoConfig:
 
     # Machine
     device: str = "auto"
-    """Where to compute: cpu. auto takes the best there is."""
+    """Where to compute: cpu, cuda, cuda:1, ... auto is cpu: passes on GPUs have not been timed yet."""
     threads: int | None = None
     """CPU threads. Default: the CPU set, SLURM_CPUS_PER_TASK."""
 
@@ -87,9 +87,9 @@ def run(argv: Sequence[str]) -> int:
     config = InfoConfig(**(made.values(SHARED, namespace) | made.flags(SETTINGS, namespace)))
     prepare_process()
     from genomamba.model.checkpoint import open_checkpoint
+    from genomamba.model.device import choose_device
     from genomamba.model.process import set_threads
     from genomamba.score.cost import measure_costs
-    from genomamba.train.device import choose_device
 
     device = choose_device(config.device)
     threads = set_threads(config.threads)

@@ -12,7 +12,7 @@ import torch
 
 import genomamba_kernels
 
-__all__ = ["keep_freed_memory", "peak_memory_mib", "set_threads"]
+__all__ = ["keep_freed_memory", "peak_memory_mib", "set_threads", "synchronize"]
 
 # Names and values of <malloc.h>.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
@@ -46,8 +46,16 @@ def keep_freed_memory() -> None:
         libc.mallopt(_M_TRIM_THRESHOLD, -1)
 
 
-def peak_memory_mib() -> float:
-    """Return the largest resident memory of the process so far, in MiB."""
+def synchronize(device: torch.device) -> None:
+    """Wait until a GPU has done what it was given; a CPU has."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def peak_memory_mib(device: torch.device | None = None) -> float:
+    """Return the largest resident memory of the process so far, in MiB; of a GPU, its memory taken by tensors."""
+    if device is not None and device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.exists() else []
     for line in lines:

@@ -62,7 +62,7 @@ class LikelihoodConfig:
 
     # Machine
     device: str = "auto"
-    """Where to compute: cpu. auto takes the best there is."""
+    """Where to compute: cpu, cuda, cuda:1, ... auto is cpu: passes on GPUs have not been timed yet."""
     threads: int | None = None
     """CPU threads. Default: the CPU set, SLURM_CPUS_PER_TASK."""
 
@@ -136,7 +136,7 @@ class EvaluateConfig:
 
     # Machine
     device: str = "auto"
-    """Where to compute: cpu. auto takes the best there is."""
+    """Where to compute: cpu, cuda, cuda:1, ... auto is cpu: passes on GPUs have not been timed yet."""
     threads: int | None = None
     """CPU threads. Default: the CPU set, SLURM_CPUS_PER_TASK."""
 

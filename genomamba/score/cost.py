@@ -13,7 +13,7 @@ from torch import Tensor
 
 from genomamba.alphabet import get_alphabet
 from genomamba.model import LanguageModel
-from genomamba.model.process import peak_memory_mib
+from genomamba.model.process import peak_memory_mib, synchronize
 from genomamba.model.streaming import bytes_per_base, stream
 from genomamba.score.likelihood import default_chunk
 
@@ -37,7 +37,7 @@ class Cost:
     seconds : float
         Until the last logit.
     memory_mib : float
-        Largest resident memory of the process, weights and libraries included.
+        Largest resident memory of the process, weights and libraries included; on a GPU, largest memory taken there.
     extrapolated_from : int or None
         The length that was timed in its place; None where this one was.
     """
@@ -84,7 +84,11 @@ def measure_costs(model: LanguageModel, lengths: Iterable[int], *, max_seconds: 
         seconds = _time(model, length)
         # A short one is soon done again, and the first may have met a cold cache.
         repeats = range(_REPEATS if seconds < 0.05 * max_seconds else 0)
-        timed = Cost(length, min([seconds, *(_time(model, length) for _ in repeats)]), peak_memory_mib())
+        timed = Cost(
+            length,
+            min([seconds, *(_time(model, length) for _ in repeats)]),
+            peak_memory_mib(model.embedding.weight.device),
+        )
         costs.append(timed)
     return costs
 
@@ -94,6 +98,7 @@ def _time(model: LanguageModel, length: int) -> float:
     start = time.perf_counter()
     # Each piece goes when the next one comes.
     deque(stream(model, _made_tokens(model, length, chunk), chunk=chunk), maxlen=0)
+    synchronize(model.embedding.weight.device)
     return time.perf_counter() - start
 
 

@@ -21,6 +21,7 @@ from genomamba.errors import ConfigError, RunError
 from genomamba.files import atomic_file, read_json
 from genomamba.model import LanguageModel
 from genomamba.model.checkpoint import open_checkpoint
+from genomamba.model.device import choose_device
 from genomamba.model.process import keep_freed_memory, set_threads
 from genomamba.model.state import fingerprint
 from genomamba.score.config import EvaluateConfig
@@ -30,7 +31,6 @@ from genomamba.score.likelihood import default_chunk
 from genomamba.score.partial import Partial, plan_of
 from genomamba.score.progress import Progress
 from genomamba.settings import from_yaml
-from genomamba.train.device import choose_device
 from genomamba.train.plan import open_data
 
 __all__ = ["evaluate"]

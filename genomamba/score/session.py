@@ -20,6 +20,7 @@ from genomamba.errors import ConfigError, RunError
 from genomamba.files import atomic_file
 from genomamba.model import LanguageModel
 from genomamba.model.checkpoint import load_model
+from genomamba.model.device import choose_device
 from genomamba.model.process import keep_freed_memory, set_threads
 from genomamba.score.config import LikelihoodConfig
 from genomamba.score.likelihood import check_causal, default_chunk, log_likelihoods
@@ -28,7 +29,6 @@ from genomamba.score.progress import Progress
 from genomamba.score.reading import Reading, Strand, packs
 from genomamba.score.records import RECORDS, Record, write_records
 from genomamba.score.tracks import TRACKS, check_format, format_of, open_track
-from genomamba.train.device import choose_device
 
 __all__ = ["likelihood"]
 

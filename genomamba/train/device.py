@@ -1,4 +1,4 @@
-"""Which device a run takes, and in which precision its matrix products are."""
+"""In which precision the matrix products of a run are."""
 
 from __future__ import annotations
 
@@ -8,19 +8,10 @@ from typing import Literal
 
 import torch
 
-from genomamba.errors import ConfigError
-
-__all__ = ["autocast", "choose_device", "choose_precision"]
+__all__ = ["autocast", "choose_precision"]
 
 # x86 and ARM names of instructions that multiply matrices in bfloat16.
 _BFLOAT16_FLAGS = re.compile(r"^(flags|Features)\s*:.*\b(avx512_bf16|amx_bf16|bf16)\b", re.MULTILINE)
-
-
-def choose_device(name: str) -> torch.device:
-    """Turn `auto` or `cpu` into a device. Raises `ConfigError` for any other, which no kernel here runs on."""
-    if name not in ("auto", "cpu"):
-        raise ConfigError(f"is {name!r}; this version computes on cpu", option="device")
-    return torch.device("cpu")
 
 
 def choose_precision(name: Literal["auto", "float32", "bfloat16"]) -> Literal["float32", "bfloat16"]:

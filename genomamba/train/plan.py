@@ -22,8 +22,9 @@ from genomamba.data.windows import Split, make_split
 from genomamba.errors import ConfigError
 from genomamba.model import LanguageModel, count_parameters
 from genomamba.model.checkpoint import is_hub_name, load_model
+from genomamba.model.device import choose_device
 from genomamba.model.process import keep_freed_memory, peak_memory_mib, set_threads
-from genomamba.train.device import choose_device, choose_precision
+from genomamba.train.device import choose_precision
 from genomamba.train.resume import checkpoints
 from genomamba.train.schedule import Limits
 
@@ -163,6 +164,8 @@ def make_plan(config: PretrainConfig) -> Plan:
         For --init weights that cannot be loaded.
     """
     device = choose_device(config.device)
+    if device.type != "cpu":
+        raise ConfigError(f"--device is {config.device!r}; this version trains on cpu")
     threads = set_threads(config.threads)
     keep_freed_memory()
     given = _given_weights(config)

@@ -19,7 +19,7 @@ def timed(monkeypatch):
 
     monkeypatch.setattr(cost, "_time", time_one)
     monkeypatch.setattr("genomamba.score.cost.time.perf_counter", lambda: clock[0])
-    monkeypatch.setattr(cost, "peak_memory_mib", lambda: 100.0)
+    monkeypatch.setattr(cost, "peak_memory_mib", lambda _: 100.0)
     return run
 
 

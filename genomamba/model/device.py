@@ -1,0 +1,55 @@
+"""Where passes through a model run: the CPU, or a GPU whose kernels give the right numbers."""
+
+from __future__ import annotations
+
+import functools
+import re
+
+import torch
+
+from genomamba.errors import ConfigError
+from genomamba_kernels import selftest
+
+__all__ = ["choose_device"]
+
+_CUDA = re.compile(r"cuda(:\d+)?")
+
+
+def choose_device(name: str) -> torch.device:
+    """Turn `auto`, `cpu`, `cuda` or `cuda:1` into a device.
+
+    `auto` takes the CPU. On a GPU, the kernels must first give the numbers that are stored of a small case; compiling
+    them for it takes a while the first time.
+
+    Raises
+    ------
+    ConfigError
+        For another name, for a GPU that is not there, and for one whose numbers are wrong.
+    """
+    if name in ("auto", "cpu"):
+        return torch.device("cpu")
+    if not _CUDA.fullmatch(name):
+        raise ConfigError(f"is {name!r}; it must be auto, cpu, cuda, or cuda:1 for the second GPU", option="device")
+    if not torch.cuda.is_available():
+        built = torch.version.cuda or torch.version.hip
+        why = "torch sees no GPU here" if built else "this torch is built for CPUs"
+        raise ConfigError(f"is {name!r}, but {why}; take cpu", option="device")
+    device = torch.device(name)
+    if device.index is not None and device.index >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise ConfigError(f"is {name!r}, but torch sees {count} GPUs, from cuda:0 on", option="device")
+    _check_numbers(device)
+    return device
+
+
+@functools.cache
+def _check_numbers(device: torch.device) -> None:
+    try:
+        results = selftest.check("triton", device, torch.float32)
+    except NotImplementedError as error:
+        raise ConfigError(str(error)) from error
+    wrong = [result.name for result in results if not result.is_right]
+    if wrong:
+        raise ConfigError(
+            f"is {str(device)!r}, which computes wrong numbers ({wrong[0]}); see genomamba doctor", option="device"
+        )
