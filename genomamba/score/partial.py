@@ -78,13 +78,14 @@ class Partial:
                 (folder / DONE).unlink(missing_ok=True)
                 write_json(folder / PLAN, plan)
             self.done = _read_done(folder / DONE)
+            values = folder / VALUES
+            if self.done and not (values.is_file() and values.stat().st_size == 4 * bases):
+                raise _damaged(values)
             # A line that a kill has cut short would run on into the next one.
             with atomic_file(folder / DONE) as temporary:
                 temporary.write_text("".join(_line(part, sums) for part, sums in self.done.items()))
             self._log = (folder / DONE).open("a")
-            self._values = os.open(folder / VALUES, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            if self.done and os.fstat(self._values).st_size != 4 * bases:
-                raise _damaged(folder / VALUES)
+            self._values = os.open(values, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             os.ftruncate(self._values, 4 * bases)
 
     def __enter__(self) -> Partial:
