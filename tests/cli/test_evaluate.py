@@ -277,6 +277,14 @@ def test_a_run_whose_genome_has_changed_is_refused(evaluate, trained_on, tmp_pat
     assert "config.yaml: cannot be read" in evaluate(str(tmp_path / "run"), code=1)
 
 
+def test_a_damaged_training_context_is_told_before_anything_is_scored(evaluate, trained_on, tmp_path):
+    shutil.copy(trained_on / "run/model.safetensors", tmp_path)
+    values = json.loads((trained_on / "run/config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(values | {"training": {"context": "long"}}))
+    shown = evaluate(str(tmp_path), code=1)
+    assert shown == f"{tmp_path}: its training context is 'long' in config.json; it must be a whole number\n"
+
+
 def test_a_split_needs_a_run(evaluate, trained_on, tmp_path):
     for name in ("config.json", "model.safetensors"):
         (tmp_path / "bare").mkdir(exist_ok=True)
