@@ -134,7 +134,11 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _check_free(config: GenerateConfig) -> None:
-    if config.out is not None and Path(config.out).exists() and not config.force:
+    if config.out is None:
+        return
+    if Path(config.out).is_dir():
+        raise RunError(f"{config.out}: is a folder; name a file by --out")
+    if Path(config.out).exists() and not config.force:
         raise RunError(f"{config.out}: exists; give --force to replace it, or another --out")
 
 

@@ -23,10 +23,11 @@ from genomamba.errors import DataError, RunError
 from genomamba.model import LanguageModel
 from genomamba.model.streaming import stream, token_log_likelihood
 from genomamba.score.likelihood import log_likelihoods
+from genomamba.score.partial import Partial, Sums
 from genomamba.score.reading import Reading
 from genomamba.train.objective import mask_tokens
 
-__all__ = ["Costs", "Targets", "Window", "draw_targets", "score_contexts"]
+__all__ = ["Costs", "Targets", "Window", "draw_targets", "parts_of", "score_contexts"]
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -147,6 +148,22 @@ def draw_targets(genome: Genome, stretches: Sequence[Interval], window: Window, 
     return Targets(tuple(blocks), sum(map(len, stretches)), sum(map(len, usable)))
 
 
+def parts_of(blocks: int, windows: Sequence[Window], chunk: int) -> Iterator[tuple[int, slice]]:
+    """Give, for each part, the number of its window and the blocks that are scored in it together.
+
+    Parameters
+    ----------
+    blocks : int
+        How many there are.
+    windows, chunk
+        As of `score_contexts`.
+    """
+    for row, window in enumerate(windows):
+        together = max(1, chunk // len(window))
+        for first in range(0, blocks, together):
+            yield row, slice(first, min(first + together, blocks))
+
+
 def score_contexts(
     model: LanguageModel,
     genome: Genome,
@@ -156,7 +173,8 @@ def score_contexts(
     chunk: int,
     seed: int = 0,
     spill: Path | None = None,
-    after_block: Callable[[int], None] = lambda _: None,
+    partial: Partial | None = None,
+    after_part: Callable[[int], None] = lambda _: None,
 ) -> Costs:
     """Score the same blocks in each of the windows.
 
@@ -175,29 +193,37 @@ def score_contexts(
         residual streams of its window, in memory or below `spill`.
     seed : int
         Of the masks.
-    after_block : callable, optional
-        Called with the bases read for each block, as it is done.
+    partial : Partial, optional
+        Holds the parts that are done, which are not scored again, and gets the others. A part is as many blocks, in one
+        of the windows, as `chunk` has room for.
+    after_part : callable, optional
+        Called with the bases that a part has read, as it is done here.
 
     Raises
     ------
     RunError
-        Where the model's numbers are not finite.
+        Where the model's numbers are not finite, and where `partial` cannot be written.
     """
-    rows, bases = [], np.zeros(len(blocks), np.int64)
-    for window in windows:
-        row = np.zeros(len(blocks))
-        done = (
-            _causal(model, genome, blocks, window, chunk)
-            if window.causal
-            else _masked(model, genome, blocks, window, chunk, seed, spill)
-        )
-        for number, bits, scored in done:
-            if not np.isfinite(bits):
-                raise RunError(f"{blocks[number]}: the model's log-likelihoods are not finite; are its weights whole?")
-            row[number], bases[number] = bits, scored
-            after_block(len(window))
-        rows.append(row)
-    return Costs(tuple(window.context for window in windows), np.stack(rows), bases)
+    bits, bases = np.zeros((len(windows), len(blocks))), np.zeros(len(blocks), np.int64)
+    for part, (row, some) in enumerate(parts_of(len(blocks), windows, chunk)):
+        window = windows[row]
+        if partial is not None and part in partial.done:
+            sums = partial.done[part]
+        else:
+            sums = (
+                _causal(model, genome, blocks[some], window, chunk)
+                if window.causal
+                else _masked(model, genome, blocks[some], some.start, window, chunk, seed, spill)
+            )
+            for block, one in zip(blocks[some], sums, strict=True):
+                if not np.isfinite(one.bits):
+                    raise RunError(f"{block}: the model's log-likelihoods are not finite; are its weights whole?")
+            if partial is not None:
+                partial.finish(part, sums)
+            after_part(len(sums) * len(window))
+        bits[row, some] = [-one.bits for one in sums]
+        bases[some] = [one.scored for one in sums]
+    return Costs(tuple(window.context for window in windows), bits, bases)
 
 
 def _within_reach(genome: Genome, stretch: Interval, window: Window) -> Interval:
@@ -228,50 +254,42 @@ def _no_room(genome: Genome, stretches: Sequence[Interval], window: Window, bloc
     )
 
 
-def _causal(
-    model: LanguageModel, genome: Genome, blocks: Sequence[Interval], window: Window, chunk: int
-) -> Iterator[tuple[int, float, int]]:
-    """Give number, cost and scored bases of each block, in turn."""
-    numbers = {block: number for number, block in enumerate(blocks)}
-    bits, left = 0.0, window.size
+def _causal(model: LanguageModel, genome: Genome, blocks: Sequence[Interval], window: Window, chunk: int) -> list[Sums]:
+    """Return the log-likelihood of each block."""
+    bits = dict.fromkeys(blocks, 0.0)
     readings = (Reading(genome, block, lead=window.left) for block in blocks)
     for scores in log_likelihoods(model, readings, chunk=chunk):
-        bits -= float(scores.bits.sum(dtype=np.float64))
-        left -= scores.bits.size
-        if not left:
-            yield numbers[scores.reading.interval], bits, window.size
-            bits, left = 0.0, window.size
+        bits[scores.reading.interval] += float(scores.bits.sum(dtype=np.float64))
+    return [Sums(window.size, one) for one in bits.values()]
 
 
 def _masked(
     model: LanguageModel,
     genome: Genome,
     blocks: Sequence[Interval],
+    first: int,
     window: Window,
     chunk: int,
     seed: int,
     spill: Path | None,
-) -> Iterator[tuple[int, float, int]]:
-    """Give number, cost and masked bases of each block, in turn."""
-    alphabet, together = genome.alphabet, max(1, chunk // len(window))
-    inside = slice(window.left, window.left + window.size)
-    for first in range(0, len(blocks), together):
-        numbers = range(first, min(first + together, len(blocks)))
-        around = [window.around(blocks[number]) for number in numbers]
-        read = np.stack([alphabet.token_of_symbol[genome.fetch(one.contig, one.start, one.end)] for one in around])
-        targets = torch.from_numpy(read[:, inside].copy())
-        chosen = torch.from_numpy(
-            np.stack(
-                [
-                    mask_tokens(row[inside], alphabet, sample_generator(seed, number, "evaluation mask"))
-                    for number, row in zip(numbers, read, strict=True)
-                ]
-            )
+) -> list[Sums]:
+    """Return the log-likelihood of the masked bases of each block; `first` numbers them, for the draw of the masks."""
+    alphabet, inside = genome.alphabet, slice(window.left, window.left + window.size)
+    around = map(window.around, blocks)
+    read = np.stack([alphabet.token_of_symbol[genome.fetch(one.contig, one.start, one.end)] for one in around])
+    targets = torch.from_numpy(read[:, inside].copy())
+    chosen = torch.from_numpy(
+        np.stack(
+            [
+                mask_tokens(row[inside], alphabet, sample_generator(seed, number, "evaluation mask"))
+                for number, row in enumerate(read, first)
+            ]
         )
-        logits = _logits_inside(model, torch.from_numpy(read), inside, max(1, chunk // len(numbers)), spill)
-        bits = -token_log_likelihood(logits.cpu(), targets, alphabet).double() / np.log(2)
-        costs = torch.where(chosen, bits, 0.0).sum(1).tolist()
-        yield from zip(numbers, costs, chosen.sum(1).tolist(), strict=True)
+    )
+    logits = _logits_inside(model, torch.from_numpy(read), inside, max(1, chunk // len(blocks)), spill)
+    bits = token_log_likelihood(logits.cpu(), targets, alphabet).double() / np.log(2)
+    sums = torch.where(chosen, bits, 0.0).sum(1).tolist()
+    return [Sums(scored, one) for scored, one in zip(chosen.sum(1).tolist(), sums, strict=True)]
 
 
 def _logits_inside(model: LanguageModel, tokens: Tensor, inside: slice, chunk: int, spill: Path | None) -> Tensor:

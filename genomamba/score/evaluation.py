@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +26,16 @@ from genomamba.model.process import keep_freed_memory, set_threads
 from genomamba.model.state import fingerprint
 from genomamba.score.config import EvaluateConfig
 from genomamba.score.context_curve import FILES, describe, files_of_curve, points_of, verdict
-from genomamba.score.contexts import Targets, Window, draw_targets, score_contexts
+from genomamba.score.contexts import Costs, Targets, Window, draw_targets, parts_of, score_contexts
 from genomamba.score.likelihood import default_chunk
+from genomamba.score.partial import Partial, plan_of
 from genomamba.score.progress import Progress
 from genomamba.settings import from_yaml
 from genomamba.train.plan import open_data
 
 __all__ = ["evaluate"]
+
+_log = logging.getLogger("genomamba")
 
 _NAMES: Final = {"test": "test", "valid": "validation"}
 
@@ -61,29 +66,25 @@ def evaluate(name: str, config: EvaluateConfig, *, emit: Callable[[str], None]) 
     causal = model.config.direction == "causal" and not model.config.equivariant
     if causal and config.spill is not None:
         raise ConfigError("--spill is for masked models; a causal one keeps nothing of a window but its state")
+    trained_context = checkpoint.training.get("context")
+    if type(trained_context) not in (int, type(None)):
+        raise RunError(f"{name}: its training context is {trained_context!r} in config.json; it must be a whole number")
     held_out = _held_out(name, config, get_alphabet(model.config.alphabet))
     windows = [Window(context, config.block_size, causal) for context in sorted(set(config.contexts))]
     targets = draw_targets(held_out.genome, held_out.stretches, windows[-1], config.blocks, config.seed)
     unit = "base" if held_out.genome.alphabet.has_complement else "byte"
     emit(_in_words(targets, held_out, windows[-1], unit))
-    with Progress("scoring", f"{unit}s", sum(map(len, windows)) * len(targets.blocks)) as progress:
-        costs = score_contexts(
-            model,
-            held_out.genome,
-            targets.blocks,
-            windows,
-            chunk=config.chunk or default_chunk(model.config),
-            seed=config.seed,
-            spill=None if config.spill is None else Path(config.spill),
-            after_block=progress.add,
-        )
+    config = dataclasses.replace(config, chunk=config.chunk or default_chunk(model.config))
+    plan = _plan(model, held_out.genome, targets, windows, config)
+    partial = None if out is None else Partial(out / "contexts.partial", plan, 0, force=config.force)
+    with partial or contextlib.nullcontext():
+        costs = _score(model, held_out.genome, targets, windows, config, partial, f"{unit}s")
     points = points_of(costs, seed=config.seed)
-    trained_context = checkpoint.training.get("context")
     emit(describe(points, unit, not causal))
     emit(verdict(points, unit))
     if trained_context is not None:
         emit(f"{name} was trained with {trained_context:,} {unit}s of context")
-    if out is None:
+    if out is None or partial is None:
         return
     facts = _facts(name, model, config, held_out, targets, trained_context)
     files = files_of_curve(
@@ -92,7 +93,55 @@ def evaluate(name: str, config: EvaluateConfig, *, emit: Callable[[str], None]) 
     for file, content in files.items():
         with atomic_file(out / file) as temporary:
             temporary.write_bytes(content)
+    partial.remove()
     emit(f"{out}: {', '.join(files)}")
+
+
+def _plan(
+    model: LanguageModel, genome: Genome, targets: Targets, windows: Sequence[Window], config: EvaluateConfig
+) -> dict[str, Any]:
+    """Return what the numbers depend on, as an interrupted command's folder keeps it."""
+    settings = {"contexts": [window.context for window in windows], "chunk": config.chunk, "seed": config.seed}
+    return settings | plan_of(model, genome, targets.blocks)
+
+
+def _score(
+    model: LanguageModel,
+    genome: Genome,
+    targets: Targets,
+    windows: Sequence[Window],
+    config: EvaluateConfig,
+    partial: Partial | None,
+    units: str,
+) -> Costs:
+    """Score what is not done yet, and tell how far that is."""
+    assert config.chunk is not None
+    sizes = [(some.stop - some.start) * len(windows[row])
+             for row, some in parts_of(len(targets.blocks), windows, config.chunk)]  # fmt: skip
+
+    def kept() -> int:
+        return 0 if partial is None else sum(sizes[part] for part in partial.done)
+
+    if partial is not None and partial.done:
+        _log.info("%s: going on, %s of %s %s are read", partial.folder, f"{kept():,}", f"{sum(sizes):,}", units)
+    try:
+        with Progress("scoring", units, sum(sizes), kept()) as progress:
+            return score_contexts(
+                model,
+                genome,
+                targets.blocks,
+                windows,
+                chunk=config.chunk,
+                seed=config.seed,
+                spill=None if config.spill is None else Path(config.spill),
+                partial=partial,
+                after_part=progress.add,
+            )
+    except (KeyboardInterrupt, SystemExit):
+        if partial is not None:
+            told = f"{kept():,} of {sum(sizes):,} {units} are read; the same command goes on from there"
+            _log.info("%s: %s", partial.folder, told)
+        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +165,9 @@ def _held_out(name: str, config: EvaluateConfig, alphabet: Alphabet) -> _HeldOut
     if not given:
         assert run is not None
         return _part_of_run(run, _settings_of(run), config, alphabet)
-    genome = Genome.open(
-        given, alphabet, cache_dir=config.cache_dir, contigs=config.contigs, chrom_map=config.chrom_map
-    )
+    # Nobody who names stretches wants them left out for their contigs.
+    contigs = config.contigs or (() if config.region is None and config.bed is None else ("*",))
+    genome = Genome.open(given, alphabet, cache_dir=config.cache_dir, contigs=contigs, chrom_map=config.chrom_map)
     if config.region is not None:
         return _HeldOut(genome, [genome.interval(config.region)], config.region)
     if config.bed is not None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+import genomamba
+from genomamba.coordinates import Interval
+from genomamba.data.genome import Genome
 from genomamba.errors import RunError
 from genomamba.files import atomic_file, read_json, remove_folder, remove_strays, write_json
+from genomamba.model import LanguageModel
+from genomamba.model.state import fingerprint
 
-__all__ = ["Partial", "Sums"]
+__all__ = ["Partial", "Sums", "plan_of"]
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -72,11 +78,14 @@ class Partial:
                 (folder / DONE).unlink(missing_ok=True)
                 write_json(folder / PLAN, plan)
             self.done = _read_done(folder / DONE)
+            values = folder / VALUES
+            if self.done and not (values.is_file() and values.stat().st_size == 4 * bases):
+                raise _damaged(values)
             # A line that a kill has cut short would run on into the next one.
             with atomic_file(folder / DONE) as temporary:
                 temporary.write_text("".join(_line(part, sums) for part, sums in self.done.items()))
             self._log = (folder / DONE).open("a")
-            self._values = os.open(folder / VALUES, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._values = os.open(values, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             os.ftruncate(self._values, 4 * bases)
 
     def __enter__(self) -> Partial:
@@ -118,6 +127,8 @@ class Partial:
 
     def _check(self, plan: dict[str, Any]) -> None:
         before = read_json(self.folder / PLAN)
+        if not isinstance(before, dict):
+            raise _damaged(self.folder / PLAN)
         for key, value in plan.items():
             if (was := before.get(key)) != value:
                 raise RunError(
@@ -133,14 +144,32 @@ class Partial:
             raise RunError(f"{self.folder}: cannot be written ({error.strerror}); what is done is kept") from error
 
 
+def plan_of(model: LanguageModel, genome: Genome, stretches: Sequence[Interval]) -> dict[str, Any]:
+    """Return what any scoring of stretches depends on: this package, the weights, the files, the stretches."""
+    places = "\n".join(f"{one.contig}\t{one.start}\t{one.end}" for one in stretches)
+    return {
+        "genomamba": genomamba.__version__,
+        "model": fingerprint(model)[:12],
+        "fasta": [source["sha256"][:12] for source in genome.inputs],
+        "sequences": hashlib.sha256(places.encode()).hexdigest()[:12],
+    }
+
+
 def _line(part: int, sums: list[Sums]) -> str:
     return json.dumps([part, [[one.scored, one.bits] for one in sums]]) + "\n"
 
 
 def _read_done(path: Path) -> dict[int, list[Sums]]:
     done: dict[int, list[Sums]] = {}
-    for line in path.read_text().splitlines(keepends=True) if path.exists() else ():
-        if line.endswith("\n"):
-            part, rows = json.loads(line)
-            done[part] = [Sums(*row) for row in rows]
+    try:
+        for line in path.read_text().splitlines(keepends=True) if path.exists() else ():
+            if line.endswith("\n"):
+                part, rows = json.loads(line)
+                done[part] = [Sums(*row) for row in rows]
+    except (TypeError, ValueError) as error:
+        raise _damaged(path) from error
     return done
+
+
+def _damaged(path: Path) -> RunError:
+    return RunError(f"{path}: damaged; it should be as an interrupted command left it, or give --force to begin anew")

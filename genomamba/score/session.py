@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import itertools
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +12,6 @@ from typing import Any, Final
 
 import numpy as np
 
-import genomamba
 from genomamba.alphabet import Alphabet, get_alphabet
 from genomamba.coordinates import Interval
 from genomamba.data.examples import example_paths
@@ -24,10 +22,9 @@ from genomamba.model import LanguageModel
 from genomamba.model.checkpoint import load_model
 from genomamba.model.device import choose_device
 from genomamba.model.process import keep_freed_memory, set_threads
-from genomamba.model.state import fingerprint
 from genomamba.score.config import LikelihoodConfig
 from genomamba.score.likelihood import check_causal, default_chunk, log_likelihoods
-from genomamba.score.partial import Partial, Sums
+from genomamba.score.partial import Partial, Sums, plan_of
 from genomamba.score.progress import Progress
 from genomamba.score.reading import Reading, Strand, packs
 from genomamba.score.records import RECORDS, Record, write_records
@@ -143,6 +140,8 @@ def _check_output(out: Path, config: LikelihoodConfig) -> str:
         raise ConfigError(
             f"--out is {out}; --per-record writes a table, so its name must end with {', '.join(RECORDS)}"
         )
+    if out.is_dir():
+        raise RunError(f"{out}: is a folder; name a file by --out")
     if out.exists() and not config.force:
         raise RunError(f"{out}: exists; give --force to replace it, or another --out")
     if not out.parent.is_dir():
@@ -154,7 +153,9 @@ def _open_genome(config: LikelihoodConfig, alphabet: Alphabet) -> Genome:
     if config.strand != "+" and not alphabet.has_complement:
         raise ConfigError(f"--strand is {config.strand}; the {alphabet.name} alphabet has one strand alone, +")
     paths: list[str | Path] = list(config.fasta) or [files["fasta"] for files in example_paths().values()]
-    return Genome.open(paths, alphabet, cache_dir=config.cache_dir, contigs=config.contigs, chrom_map=config.chrom_map)
+    # Nobody who names a region wants it left out for its contig.
+    contigs = config.contigs or (() if config.region is None else ("*",))
+    return Genome.open(paths, alphabet, cache_dir=config.cache_dir, contigs=contigs, chrom_map=config.chrom_map)
 
 
 def _intervals(genome: Genome, region: str | None) -> list[Interval]:
@@ -168,12 +169,7 @@ def _plan(
     model: LanguageModel, genome: Genome, intervals: Sequence[Interval], config: LikelihoodConfig
 ) -> dict[str, Any]:
     """Return what the numbers depend on, as an interrupted command's folder keeps it."""
-    stretches = hashlib.sha256("\n".join(f"{i.contig}\t{i.start}\t{i.end}" for i in intervals).encode())
-    return {
-        "genomamba": genomamba.__version__,
-        "model": fingerprint(model)[:12],
-        "fasta": [source["sha256"][:12] for source in genome.inputs],
-        "sequences": stretches.hexdigest()[:12],
+    return plan_of(model, genome, intervals) | {
         "strand": config.strand,
         "lead": config.lead,
         "context": config.context,

@@ -79,6 +79,8 @@ def test_out_is_the_same_text_whole_or_absent(generate, tmp_path, capsys):
     assert records(out.read_text()) == shown
     assert main(["generate", "run", "--out", str(out)]) == 1
     assert capsys.readouterr().err == f"{out}: exists; give --force to replace it, or another --out\n"
+    assert main(["generate", "run", "--out", str(tmp_path), "--force"]) == 1
+    assert capsys.readouterr().err == f"{tmp_path}: is a folder; name a file by --out\n"
     generate("--length", 20, "--out", out, "--force")
     assert len(records(out.read_text())[0][3]) == 21
 
