@@ -170,13 +170,23 @@ def test_without_gradients_the_bits_are_the_same(kernels, pick, make_scan, run_s
         assert torch.equal(tensor, expected[name]), name
 
 
-def test_nan_is_passed_on_and_stays_in_its_channel(backend, device, make_scan):
+@pytest.mark.parametrize("bits", [0x7FC00000, 0x7FC00001, -1], ids=hex)
+@pytest.mark.parametrize("name", ["u", "delta", "z"])
+def test_nan_is_passed_on_and_stays_in_its_channel(backend, device, name, bits, make_scan):
     inputs = {name: tensor.to(device) for name, tensor in make_scan(1, 5, 20, 4, torch.float32).items()}
-    inputs["u"][0, 2, 18] = float("nan")
-    y = selective_scan(**inputs, delta_softplus=True, backend=backend).cpu()
+    inputs[name].view(torch.int32)[0, 2, 18] = bits
+    leaves = {name: tensor.requires_grad_() for name, tensor in inputs.items()}
+    y = selective_scan(**leaves, delta_softplus=True, backend=backend)
+    du, dA, dC = (grad.cpu().isnan() for grad in torch.autograd.grad(y.sum(), [leaves[x] for x in ("u", "A", "C")]))
     expected = torch.zeros(5, 20, dtype=torch.bool)
-    expected[2:, 18] = True
-    assert torch.equal(y[0].isnan(), expected)
+    expected[2 : 3 if name == "z" else 5, 18] = True
+    assert torch.equal(y[0].isnan().cpu(), expected)
+    # Backward takes the NaN of delta and z to the positions before it.
+    expected[:, 18] = torch.tensor([name != "u"] * 3 + [False] * 2)
+    assert torch.equal(du[0], expected)
+    assert dA[18].all()
+    assert not dA[:18].any()
+    assert torch.equal(dC[0].all(1), torch.tensor([False, False, True, name != "z", name != "z"]))
 
 
 @pytest.mark.slow
