@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from genomamba_kernels import selective_scan
+from genomamba_kernels import selective_scan, selective_scan_step
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float64]
 # b, l, d, n: single, odd, across chunks of 64, blocks of 16 and 32 and groups of 64 channels.
@@ -62,6 +62,19 @@ def test_each_packed_sequence_starts_anew(backend, device):
     y, h = selective_scan(u, one, A, one, one, reverse=True, **options)
     assert y.flatten().tolist() == pytest.approx([2.0, 2.0, 4.0])
     assert h.flatten().tolist() == pytest.approx([2.0, 4.0])
+
+
+def test_one_step_by_hand(backend, device):
+    def full(*shape, value):
+        return torch.full(shape, value, device=device)
+
+    # 8/2 + 2 * 3 = 10, and 5 times that; delta is taken as it is.
+    y, h = selective_scan_step(
+        full(1, 1, 1, value=8.0), full(1, 1, value=2.0), full(1, 1, value=1.0), torch.log(full(1, 1, value=0.5)),
+        full(1, 1, value=3.0), full(1, 1, value=5.0), backend=backend,
+    )  # fmt: skip
+    assert (y.shape, h.shape) == ((1, 1), (1, 1, 1))
+    assert (y.item(), h.item()) == (pytest.approx(50.0), pytest.approx(10.0))
 
 
 def test_skip_bias_softplus_and_gate_by_hand(backend, device):
