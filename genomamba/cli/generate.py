@@ -124,12 +124,16 @@ def run(argv: Sequence[str]) -> int:
     alphabet = get_alphabet(model.config.alphabet)
     names, prompts = _prompts(config, alphabet)
     total = len(names) * max(config.samples, 0) * max(config.length, 0)
+    drawn, bits = 0, 0.0
     with _output(config.out) as put, Progress("drawing", "bases", total) as progress:
         for one in generate(
             model, prompts, config.length, samples=config.samples, sampling=sampling, batch_size=config.batch_size,
             after_token=progress.add,
         ):  # fmt: skip
             put(_record(names[one.prompt], one, alphabet))
+            drawn, bits = drawn + 1, bits - one.log_likelihood / math.log(2)
+    if config.out is not None:
+        print(f"{config.out}: {drawn:,} sequences of {config.length:,} bases, {bits / total:.4f} bits per base")
     return 0
 
 

@@ -210,6 +210,8 @@ def _check_packing(where: str, first: str, sizes: dict[str, int], cu_seqlens: Te
     """Check all of `cu_seqlens` but its values, and return the axis of the states: batch, or sequences ("s")."""
     if cu_seqlens is None:
         return "b"
+    if not isinstance(cu_seqlens, Tensor):
+        raise ValueError(f"{where}: cu_seqlens is a {type(cu_seqlens).__name__}, expected a tensor of int32 or int64")
     if cu_seqlens.dim() != 1 or cu_seqlens.shape[0] < 2:
         raise ValueError(f"{where}: cu_seqlens has shape {_shape(cu_seqlens)}, expected (s+1) with s of 1 or more")
     if cu_seqlens.dtype not in (torch.int32, torch.int64):
