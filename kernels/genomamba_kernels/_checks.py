@@ -5,6 +5,7 @@ import os
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 BACKENDS = ("auto", "cpu", "triton", "reference")
 HAS_TRITON = importlib.util.find_spec("triton") is not None
@@ -192,6 +193,17 @@ def _check_triton(where: str, device: torch.device) -> None:
         f"{where}: backend 'triton' does not run on {device}; move the tensors to a GPU, pass backend='auto',"
         " or set TRITON_INTERPRET=1 before the start to run its interpreter, slowly, on the CPU"
     )
+
+
+def check_tangents(where: str, *tensors: Tensor | None) -> None:
+    """Raise NotImplementedError for forward-mode differentiation: PyTorch would drop the tangents, and say nothing."""
+    if torch.compiler.is_compiling():
+        return
+    if any(x is not None and forward_ad.unpack_dual(x).tangent is not None for x in tensors):
+        raise NotImplementedError(
+            f"{where}: kernels know no forward-mode differentiation; differentiate backwards, or pass"
+            " backend='reference'"
+        )
 
 
 def _check_packing(where: str, first: str, sizes: dict[str, int], cu_seqlens: Tensor | None) -> str:

@@ -355,6 +355,14 @@ def test_autocast_leaves_float64_alone(backend):
         assert torch.equal(actual[name], tensor), name
 
 
+def test_forward_mode_is_refused(kernels):
+    inputs = {name: tensor.to(device_of(kernels)) for name, tensor in make(1, 2, 2, 2, 2, 2, 1).items()}
+    with pytest.raises(NotImplementedError, match=r"^fused_mixer: kernels know no forward-mode differentiation; "):
+        torch.func.jvp(
+            lambda A: call(inputs | {"A": A}, backend=kernels)[0], (inputs["A"],), (torch.ones_like(inputs["A"]),)
+        )
+
+
 def test_gradients_come_in_the_dtypes_of_the_weights():
     inputs = make(1, 20, 4, 5, 3, 4, 2, torch.float32)
     mixed = {name: tensor.bfloat16() if name in ("in_proj", "A", "D") else tensor for name, tensor in inputs.items()}

@@ -1,4 +1,4 @@
-"""Laws of the selective scan: cuts, direction, batch, threads and rounds change no number."""
+"""Laws of the selective scan: cuts, direction, batch and threads change no number."""
 
 import pytest
 import torch
@@ -131,7 +131,7 @@ def test_a_row_does_not_depend_on_its_batch(dtype, make_scan, run_scan):
             assert torch.equal(leaf.grad, together[f"grad {name}"]), name
 
 
-def test_a_row_of_a_gpu_does_not_depend_on_its_batch(pick, make_scan, run_scan):
+def test_a_row_of_triton_does_not_depend_on_its_batch(pick, make_scan, run_scan):
     # Where the chunks lie follows the work of the whole batch, so all but the last digits are the same.
     pytest.importorskip("triton")
     shared = ("A", "D", "delta_bias")

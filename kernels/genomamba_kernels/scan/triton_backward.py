@@ -70,8 +70,8 @@ def _turn(padded: int, wide: bool, full: bool, target: Target) -> tuple[int, int
     if target.backend == "hip":
         return (2 if full and padded <= 64 else 1), 4
     if 80 <= target.arch < 90 and padded > 16:
-        # Four take all 255 registers there, and now and then a few more.
-        return 2, 2
+        # Two positions of four states take all 255 registers there, and under one Triton or the other a few more.
+        return (1, 4) if target.arch > 80 and padded == 32 else (2, 2)
     # On 100 to 119 pairs of numbers are multiplied at once, and older compilers move too many to their places.
     paired = 100 <= target.arch < 120 and _TRITON < (3, 6)
     return (4 if target.arch >= 90 and padded <= 16 and full and not paired else 2), 4
