@@ -156,6 +156,19 @@ def test_threads_change_no_bit(dtype, make_scan, run_scan, monkeypatch):
             assert torch.equal(actual[name], tensor), f"{name} on {threads} threads"
 
 
+def test_threads_that_share_a_block_of_channels_change_no_bit(make_scan, run_scan, monkeypatch):
+    # They walk its states in groups, for long enough that they are at it together.
+    monkeypatch.setattr(cpu_plan, "SMALLEST_TURN", 0)
+    inputs = make_scan(1, 400_000, 16, 8, torch.float32)
+    set_num_threads(1)
+    expected = run_scan(inputs)
+    for threads in (2, 7):
+        set_num_threads(threads)
+        actual = run_scan(inputs)
+        for name, tensor in expected.items():
+            assert torch.equal(actual[name], tensor), f"{name} on {threads} threads"
+
+
 @pytest.mark.parametrize("reverse", [False, True], ids=["forwards", "backwards"])
 def test_size_of_a_turn_changes_no_bit(reverse, make_scan, run_scan, monkeypatch):
     inputs = make_scan(2, 300, 70, 5, torch.float32)
