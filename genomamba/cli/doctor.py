@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from genomamba.cli.parsing import Parser
-from genomamba.errors import GenomambaError
+from genomamba.errors import GenomambaError, RunError
 
 __all__ = ["parser", "run"]
 
@@ -97,9 +97,12 @@ def _processor() -> str:
 
 
 def _kernel_cache() -> Path:
-    from genomamba_kernels._compile import cache_folder
+    from genomamba_kernels._compile import cache_folder, is_kept
 
-    return cache_folder()
+    folder = cache_folder()
+    if not is_kept(folder):
+        raise RunError("no folder can be written, so each process compiles anew; name one by GENOMAMBA_CACHE_DIR")
+    return folder
 
 
 def _genome_cache() -> Path:

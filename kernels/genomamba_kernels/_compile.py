@@ -17,6 +17,7 @@ import stat
 import sys
 import tempfile
 import uuid
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,11 @@ def _private_folder() -> Path | None:
     return folder if ours and private else None
 
 
+def is_kept(folder: Path) -> bool:
+    """Whether other processes find what lies in a folder that `cache_folder` returned, or in one that is read alone."""
+    return any(other == folder or next(other.glob("*.bin"), None) is not None for other in _folders())
+
+
 @functools.cache
 def _folder_of_this_process() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="genomamba-"))
@@ -91,6 +97,16 @@ def source_stamp(package: Path) -> str:
         digest.update(str(path.relative_to(package)).encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+@functools.cache
+def _warn_once() -> None:
+    warnings.warn(
+        "compiled kernels cannot be kept, so each process compiles them anew, which takes a minute; set"
+        " GENOMAMBA_CACHE_DIR to a folder that can be written",
+        RuntimeWarning,
+        stacklevel=2,
+    )
 
 
 class _KernelCache(_Cache):  # type: ignore[misc]
@@ -121,6 +137,8 @@ class _KernelCache(_Cache):  # type: ignore[misc]
         return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
+        if cache_folder() not in _folders():
+            _warn_once()
         path = cache_folder() / self._file(sig, data.codegen)
         unfinished = path.with_suffix(f".{uuid.uuid4().hex}")
         try:

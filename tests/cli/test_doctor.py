@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from genomamba.cli import doctor
 from genomamba.cli.main import main
 from genomamba_kernels import selftest
 
@@ -51,6 +52,13 @@ def test_a_full_disk_is_told(capsys, monkeypatch):
     monkeypatch.setattr("genomamba.cli.doctor.LEAST_FREE_GIB", 1e9)
     assert main(["doctor"]) == 1
     assert "FAILED   cache of genomes: " in capsys.readouterr().out
+
+
+def test_kernels_that_cannot_be_kept_are_told(monkeypatch):
+    monkeypatch.setenv("GENOMAMBA_CACHE_DIR", "/dev/null/cache")
+    finding = doctor._folder("cache of compiled kernels", doctor._kernel_cache)
+    assert finding.verdict == "FAILED"
+    assert finding.detail.startswith("no folder can be written, so each process compiles anew")
 
 
 @pytest.mark.parametrize("argument", ["--jsn", "here"])
