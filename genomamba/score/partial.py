@@ -145,11 +145,12 @@ class Partial:
 
 
 def plan_of(model: LanguageModel, genome: Genome, stretches: Sequence[Interval]) -> dict[str, Any]:
-    """Return what any scoring of stretches depends on: this package, the weights, the files, the stretches."""
+    """Return what any scoring of stretches depends on: this package, the weights, the device, the files, the stretches."""
     places = "\n".join(f"{one.contig}\t{one.start}\t{one.end}" for one in stretches)
     return {
         "genomamba": genomamba.__version__,
         "model": fingerprint(model)[:12],
+        "device": model.embedding.weight.device.type,
         "fasta": [source["sha256"][:12] for source in genome.inputs],
         "sequences": hashlib.sha256(places.encode()).hexdigest()[:12],
     }
