@@ -23,12 +23,11 @@ from typing import Any
 
 import torch
 import triton
-from binaries import Binary, read_amdgcn, read_cubin
+from binaries import read_amdgcn, read_cubin
 from record import write
-from triton.backends.compiler import GPUTarget
-from triton.compiler import ASTSource
 
 from genomamba_kernels._checks import state_dtype
+from genomamba_kernels._triton_compile import compile_launch, specialise
 from genomamba_kernels._triton_launch import Launch, Target, recorded
 from genomamba_kernels.conv import triton_launch as conv
 from genomamba_kernels.conv.arguments import ConvArguments
@@ -36,9 +35,6 @@ from genomamba_kernels.scan import triton_launch as scan
 from genomamba_kernels.scan.arguments import ScanArguments
 
 TARGETS = {f"sm_{arch}": Target("cuda", arch) for arch in (75, 80, 86, 90, 100, 120)} | {"gfx942": Target("hip", 0x942)}
-TYPES = {
-    torch.float32: "fp32", torch.bfloat16: "bf16", torch.float64: "fp64", torch.int64: "i64", torch.int32: "i32",
-}  # fmt: skip
 _Job = tuple[str, str, int, int | None]
 """GPU, case, which of its launches, limit on registers."""
 
@@ -192,47 +188,17 @@ def _launches(target: str, case: str) -> list[Launch]:
 
 
 def _key(launch: Launch) -> tuple[Any, ...]:
-    return launch.kernel.__name__, *_specialise(launch), launch.options
-
-
-def _specialise(launch: Launch) -> tuple[dict[str, str], dict[str, Any], dict[tuple[int], Any]]:
-    """Return the types of arguments, constants and what is known of the others, as Triton finds them at a launch."""
-    types: dict[str, str] = {}
-    constants: dict[str, Any] = {}
-    known: dict[tuple[int], Any] = {}
-    for i, parameter in enumerate(launch.kernel.params):
-        name, value = parameter.name, launch.arguments[parameter.name]
-        if isinstance(value, torch.Tensor):
-            types[name] = "*" + TYPES[value.dtype]
-            known[(i,)] = [["tt.divisibility", 16]]
-        elif parameter.is_constexpr or value is None or (value == 1 and not parameter.do_not_specialize):
-            types[name] = "constexpr"
-            constants[name] = value
-        else:
-            types[name] = "i32" if -(2**31) <= value < 2**31 else "i64"
-            if value % 16 == 0 and not parameter.do_not_specialize:
-                known[(i,)] = [["tt.divisibility", 16]]
-    return types, constants, known
-
-
-def compile_launch(launch: Launch, target: Target, max_registers: int | None = None) -> Binary:
-    """Compile what a launcher would start on a GPU of a kind, and read the binary."""
-    types, constants, known = _specialise(launch)
-    source = ASTSource(fn=launch.kernel, signature=types, constexprs=constants, attrs=known)
-    if target.backend == "cuda":
-        options = launch.options if max_registers is None else launch.options | {"maxnreg": max_registers}
-        compiled = triton.compile(source, target=GPUTarget("cuda", target.arch, 32), options=options)
-        return read_cubin(compiled.asm["cubin"])
-    compiled = triton.compile(source, target=GPUTarget("hip", f"gfx{target.arch:x}", 64), options=launch.options)
-    return read_amdgcn(compiled.asm["amdgcn"])
+    return launch.kernel.__name__, *specialise(launch), launch.options
 
 
 def _examine(job: _Job) -> dict[str, Any]:
     """Compile one launch and return its row of the table."""
     target, case, i, max_registers = job
     launch = _launches(target, case)[i]
-    binary = compile_launch(launch, TARGETS[target], max_registers)
-    threads = launch.num_warps * (32 if TARGETS[target].backend == "cuda" else 64)
+    compiled = compile_launch(launch, TARGETS[target], max_registers)
+    is_cubin = TARGETS[target].backend == "cuda"
+    binary = read_cubin(compiled.asm["cubin"]) if is_cubin else read_amdgcn(compiled.asm["amdgcn"])
+    threads = launch.num_warps * (32 if is_cubin else 64)
     row: dict[str, Any] = {
         "target": target, "kernel": launch.kernel.__name__.strip("_"), "case": case, "registers": binary.registers,
         "spilled": binary.spilled, "shared": binary.shared, "loop": binary.instructions,

@@ -132,7 +132,8 @@ class Alphabet:
         raw = _as_bytes(text)
         symbols = self.symbol_of_text[raw]
         if self.letters == "dna" and (bad := np.flatnonzero(symbols == _INVALID)).size:
-            letter = chr(int(raw[bad[0]]))
+            # All before it are letters of one byte, so that bytes and characters have the same numbers.
+            letter = text[bad[0]] if isinstance(text, str) else chr(int(raw[bad[0]]))
             raise DataError(f"position {bad[0] + 1} holds {letter!r}; the dna alphabet has A C G T N and IUPAC codes")
         return symbols
 
@@ -153,13 +154,13 @@ class Alphabet:
     def reverse_complement(self, tokens: TokenArray) -> TokenArray:
         """Reverse the last axis and complement each token. Raises `ConfigError` for `bytes`."""
         if self.complement_of_token is None:
-            raise ConfigError(f"the {self.name} alphabet has no complement; use --strand forward")
+            raise ConfigError(f"the {self.name} alphabet has no complement; read the given strand alone")
         return self.complement_of_token[tokens[..., ::-1]]
 
     def complements(self, rows: int) -> TokenArray:
         """Return the complement of every id of a model with `rows` ids, (rows,) int64; padding is its own."""
         if self.complement_of_token is None:
-            raise ConfigError(f"the {self.name} alphabet has no complement; use --strand forward")
+            raise ConfigError(f"the {self.name} alphabet has no complement; read the given strand alone")
         complements = np.arange(rows)
         known = self.complement_of_token[:rows]
         complements[: known.size] = known
@@ -187,8 +188,9 @@ def get_alphabet(name: str) -> Alphabet:
     """
     if name not in (*ALPHABETS, TOKENS) and "," not in name:
         raise ConfigError(
-            f"--alphabet is {name!r}; it must be {', '.join(ALPHABETS)}, {TOKENS}, "
-            "or all tokens in the order of their ids, as in [PAD],[MASK],[UNK],a,c,g,t"
+            f"is {name!r}; it must be {', '.join(ALPHABETS)}, {TOKENS}, "
+            "or all tokens in the order of their ids, as in [PAD],[MASK],[UNK],a,c,g,t",
+            option="alphabet",
         )
     return _build(name)
 

@@ -298,15 +298,13 @@ class Model(HubModel):
             check_causal(self.network, self.name)
         sources, form = read_sequences(sequence, self.config)
         if form == "many":
-            raise ConfigError(f"{len(sources)} sequences were given; a stream is of one, so go through them in a loop")
+            raise ConfigError("several sequences were given; a stream is of one, so go through them in a loop")
         size = default_chunk(self.config) if chunk is None else chunk
         if size < 1:
             raise ConfigError(f"chunk is {size}; it must be 1 or more, such as 16384")
         rows = form == "rows"
         folder = None if spill is None else Path(spill)
-        tokens: Iterable[Tensor] = pieces_of(sources[0], size)
-        if rows:
-            tokens = torch.cat([row.tokens(0, len(row)) for row in sources]).split(size, dim=1)
+        tokens: Iterable[Tensor] = map(torch.cat, zip(*(pieces_of(one, size) for one in sources), strict=True))
         if output == "log_likelihood":
             given, kept = itertools.tee(tokens)
             nats = stream(self.network, given, output=output, chunk=size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Literal, get_args
@@ -77,6 +78,8 @@ class ModelConfig:
         _require("d_conv", self.d_conv, 1, 8, "4")
         _require("expand", self.expand, 1, 16, "2")
         _require("dt_rank", self.dt_rank, 0, self.d_inner, "0 for ceil(d_model / 16)")
+        if not 0 < self.norm_eps < math.inf:
+            raise ConfigError(f"model.norm_eps is {self.norm_eps}; it must be a number above 0, such as 1e-5")
         alphabet = get_alphabet(self.alphabet)
         if self.equivariant and not alphabet.has_complement:
             raise ConfigError(f"equivariant needs a complement, and the {self.alphabet} alphabet has none")
@@ -106,9 +109,15 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
-        """Read back what `to_dict` gave. Raises `ConfigError` that names unknown fields."""
+        """Read back what `to_dict` gave. Raises `ConfigError` that names fields that are unknown or of another type."""
         if unknown := sorted(set(values) - {field.name for field in dataclasses.fields(cls)}):
             raise ConfigError(f"model config has unknown fields {', '.join(unknown)}")
+        defaults = cls().to_dict()
+        for name, value in values.items():
+            # To Python true is a number; to the person who wrote the file it is not.
+            kind = type(defaults[name])
+            if type(value) is not kind and not (kind is float and type(value) is int):
+                raise ConfigError(f"model.{name} is {value!r}; it must be of type {kind.__name__}")
         return cls(**values)
 
 

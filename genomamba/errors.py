@@ -14,9 +14,21 @@ class DataError(GenomambaError):
 
 
 class ConfigError(GenomambaError, ValueError):
-    """An option, or a combination of options, that cannot be used; the CLI exits with 2."""
+    """An option, or a combination of options, that cannot be used; the CLI exits with 2.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong, and what to do.
+    option : str, optional
+        The argument that it is wrong with, as Python spells it: the message begins with it, and the CLI shows its flag.
+    """
 
     exit_code = 2
+
+    def __init__(self, message: str, *, option: str | None = None) -> None:
+        super().__init__(message if option is None else f"{option} {message}")
+        self.option = option
 
 
 class RunError(GenomambaError):

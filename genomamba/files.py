@@ -67,7 +67,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         _sync(path.parent)
     except (OSError, SafetensorError, RunError) as error:
         # A file inside names the temporary folder; what a person knows is the folder's own name.
-        cause = error.__cause__ if isinstance(error, RunError) and error.__cause__ else error
+        cause = error.__cause__ if isinstance(error, RunError) else error
+        if not isinstance(cause, OSError | SafetensorError):
+            raise
         raise RunError(f"{path}: cannot be written ({_reason(cause)}); older ones are untouched") from cause
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from genomamba.alphabet import Alphabet, get_alphabet
 from genomamba.config import ModelConfig
+from genomamba.errors import RunError
 from genomamba.model import LanguageModel
 from genomamba.model.checkpoint import open_checkpoint, save_model
 from genomamba.model.device import choose_device
@@ -110,6 +111,33 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="genomamba"):
         """
         title = name or Path(self.name).resolve().name
         return ModelCard(render_card(self.config, self.provenance, name=title, license=license))
+
+    def save_pretrained(self, save_directory: str | Path, **options: Any) -> str | None:
+        """Write the model and its card into a folder, which is made where it is not there.
+
+        Parameters
+        ----------
+        save_directory : str or Path
+            Where to write.
+        **options
+            As of `huggingface_hub.PyTorchModelHubMixin.save_pretrained`: push_to_hub, repo_id, model_card_kwargs, ...
+
+        Returns
+        -------
+        str or None
+            Address of the commit, where it was pushed.
+
+        Raises
+        ------
+        RunError
+            Where the folder cannot be written.
+        """
+        try:
+            Path(save_directory).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"{save_directory}: cannot be made ({error.strerror}); name another folder") from error
+        address: str | None = super().save_pretrained(save_directory, **options)
+        return address
 
     def _save_pretrained(self, save_directory: Path) -> None:
         save_model(save_directory, self.network, self.provenance)

@@ -35,6 +35,15 @@ def test_a_full_disk_is_said_and_leaves_the_old_folder(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["step-1"]
 
 
+def test_what_has_nothing_to_do_with_writing_is_told_as_it_is(tmp_path):
+    damaged = RunError("config.json: damaged")
+    damaged.__cause__ = ValueError("no number")
+    for error in (damaged, RunError("the model is of another kind")):
+        with pytest.raises(RunError, match=f"^{error}$"):
+            write_half(atomic_folder(tmp_path / "step-1"), error)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_is_replaced_as_a_whole(tmp_path):
     path = tmp_path / "step-1"
     for name in ("one", "two"):

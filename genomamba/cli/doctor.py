@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import shutil
 import time
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from genomamba.cli.parsing import Parser
-from genomamba.errors import GenomambaError
+from genomamba.errors import GenomambaError, RunError
 
 __all__ = ["parser", "run"]
 
@@ -68,6 +69,7 @@ def _examine() -> Iterator[Finding]:
     yield _folder("cache of genomes", _genome_cache)
     for backend, dtype in (("reference", "float64"), ("cpu", "float64"), ("cpu", "float32"), ("cpu", "bfloat16")):
         yield _numbers(backend, "cpu", dtype)
+    yield _compiler()
     yield from _gpus()
 
 
@@ -95,9 +97,12 @@ def _processor() -> str:
 
 
 def _kernel_cache() -> Path:
-    from genomamba_kernels._compile import cache_folder
+    from genomamba_kernels._compile import cache_folder, is_kept
 
-    return cache_folder()
+    folder = cache_folder()
+    if not is_kept(folder):
+        raise RunError("no folder can be written, so each process compiles anew; name one by GENOMAMBA_CACHE_DIR")
+    return folder
 
 
 def _genome_cache() -> Path:
@@ -135,6 +140,29 @@ def _numbers(backend: str, device: str, dtype: str) -> Finding:
     if wrong:
         return Finding(what, "FAILED", f"{len(wrong)} of {len(results)} wrong, the worst {worst.name}: {size}")
     return Finding(what, "ok", f"{len(results)} outputs and gradients, {size}, {seconds:.1f} s")
+
+
+def _compiler() -> Finding:
+    """Compile kernels of the scan for the GPU that is here, or where there is none, for one of a common kind."""
+    import torch
+
+    from genomamba_kernels._checks import HAS_TRITON
+
+    if not HAS_TRITON:
+        return Finding("Triton", "not run", "not installed; GPUs need it: pip install 'genomamba[triton]'")
+    if os.environ.get("TRITON_INTERPRET") == "1":
+        return Finding("Triton", "not run", "TRITON_INTERPRET=1 leaves nothing to compile")
+    from genomamba_kernels._triton_compile import compile_forward
+    from genomamba_kernels._triton_launch import Target, target_of
+
+    start = time.perf_counter()
+    try:
+        target = target_of(torch.device("cuda")) if torch.cuda.is_available() else Target("cuda", 90)
+        count = compile_forward(target)
+    except Exception as error:
+        return Finding("Triton", "FAILED", " ".join(f"{type(error).__name__}: {error}".split()))
+    name = f"sm_{target.arch}" if target.backend == "cuda" else f"gfx{target.arch:x}"
+    return Finding("Triton", "ok", f"{count} kernels compiled for {name}, {time.perf_counter() - start:.1f} s")
 
 
 def _gpus() -> Iterator[Finding]:

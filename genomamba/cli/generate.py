@@ -124,17 +124,25 @@ def run(argv: Sequence[str]) -> int:
     alphabet = get_alphabet(model.config.alphabet)
     names, prompts = _prompts(config, alphabet)
     total = len(names) * max(config.samples, 0) * max(config.length, 0)
+    drawn, bits = 0, 0.0
     with _output(config.out) as put, Progress("drawing", "bases", total) as progress:
         for one in generate(
             model, prompts, config.length, samples=config.samples, sampling=sampling, batch_size=config.batch_size,
             after_token=progress.add,
         ):  # fmt: skip
             put(_record(names[one.prompt], one, alphabet))
+            drawn, bits = drawn + 1, bits - one.log_likelihood / math.log(2)
+    if config.out is not None:
+        print(f"{config.out}: {drawn:,} sequences of {config.length:,} bases, {bits / total:.4f} bits per base")
     return 0
 
 
 def _check_free(config: GenerateConfig) -> None:
-    if config.out is not None and Path(config.out).exists() and not config.force:
+    if config.out is None:
+        return
+    if Path(config.out).is_dir():
+        raise RunError(f"{config.out}: is a folder; name a file by --out")
+    if Path(config.out).exists() and not config.force:
         raise RunError(f"{config.out}: exists; give --force to replace it, or another --out")
 
 

@@ -60,13 +60,19 @@ def _exit_code(arguments: list[str]) -> int:
     try:
         return _run(arguments)
     except GenomambaError as error:
-        print(error, file=sys.stderr)
+        print(_with_flag(error), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 128 + signal.SIGINT
     except SystemExit as leave:
         return leave.code if isinstance(leave.code, int) else 0
+
+
+def _with_flag(error: GenomambaError) -> str:
+    """Return the message; an argument that it begins with is shown as the flag that was typed."""
+    option = error.option if isinstance(error, ConfigError) else None
+    return str(error) if option is None else f"--{option.replace('_', '-')}{str(error).removeprefix(option)}"
 
 
 def _run(arguments: list[str]) -> int:

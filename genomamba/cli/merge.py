@@ -39,6 +39,8 @@ def run(argv: Sequence[str]) -> int:
     kind = output_kind(given.out, given.output_type)
     if not is_stream(given.out) and Path(given.out).exists() and not hasattr(given, "force"):
         raise RunError(f"{given.out}: exists; give --force to replace it, or another name")
+    if Path("-") in given.shards:
+        raise ConfigError("a shard is '-'; shards are read twice, so name files")
     if given.out in {str(shard) for shard in given.shards}:
         raise ConfigError(f"--out is {given.out}, one of the shards; give another name")
     count = merge_scored(given.shards, given.out, kind, command_line("merge", argv))

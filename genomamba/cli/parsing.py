@@ -89,6 +89,8 @@ class Parser(argparse.ArgumentParser):
             advice = f"did you mean --fasta {strays[0]}?" if takes_fasta else f"see {self.prog} -h"
             raise ConfigError(f"unexpected argument {strays[0]!r}; {advice}")
         hint = did_you_mean(option, self._option_string_actions) or f"; see {self.prog} -h"
+        if option == "--fasta" and any(action.dest == "fasta" for action in self._get_positional_actions()):
+            hint = f"; the files come by themselves: {self.prog} FASTA ..."
         raise ConfigError(f"unrecognised option {option}{hint}")
 
 

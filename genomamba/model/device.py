@@ -29,14 +29,15 @@ def choose_device(name: str) -> torch.device:
     if name in ("auto", "cpu"):
         return torch.device("cpu")
     if not _CUDA.fullmatch(name):
-        raise ConfigError(f"--device is {name!r}; it must be auto, cpu, cuda, or cuda:1 for the second GPU")
+        raise ConfigError(f"is {name!r}; it must be auto, cpu, cuda, or cuda:1 for the second GPU", option="device")
     if not torch.cuda.is_available():
         built = torch.version.cuda or torch.version.hip
         why = "torch sees no GPU here" if built else "this torch is built for CPUs"
-        raise ConfigError(f"--device is {name!r}, but {why}; take cpu")
+        raise ConfigError(f"is {name!r}, but {why}; take cpu", option="device")
     device = torch.device(name)
     if device.index is not None and device.index >= torch.cuda.device_count():
-        raise ConfigError(f"--device is {name!r}, but torch sees {torch.cuda.device_count()} GPUs, from cuda:0 on")
+        count = torch.cuda.device_count()
+        raise ConfigError(f"is {name!r}, but torch sees {count} GPUs, from cuda:0 on", option="device")
     _check_numbers(device)
     return device
 
@@ -50,5 +51,5 @@ def _check_numbers(device: torch.device) -> None:
     wrong = [result.name for result in results if not result.is_right]
     if wrong:
         raise ConfigError(
-            f"--device is {str(device)!r}, which computes wrong numbers ({wrong[0]}); see genomamba doctor"
+            f"is {str(device)!r}, which computes wrong numbers ({wrong[0]}); see genomamba doctor", option="device"
         )

@@ -55,13 +55,13 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature < float("inf"):
-            raise ConfigError(f"--temperature is {self.temperature}; it must be 0 or more, such as 1")
+            raise ConfigError(f"is {self.temperature}; it must be 0 or more, such as 1", option="temperature")
         if self.top_k is not None and self.top_k < 1:
-            raise ConfigError(f"--top-k is {self.top_k}; it must be 1 or more")
+            raise ConfigError(f"is {self.top_k}; it must be 1 or more", option="top_k")
         if self.top_p is not None and not 0 < self.top_p <= 1:
-            raise ConfigError(f"--top-p is {self.top_p}; it must be above 0 and at most 1")
+            raise ConfigError(f"is {self.top_p}; it must be above 0 and at most 1", option="top_p")
         if not 0 <= self.seed < 2**63:
-            raise ConfigError(f"--seed is {self.seed}; it must be 0 or more, and below 2^63")
+            raise ConfigError(f"is {self.seed}; it must be 0 or more, and below 2^63", option="seed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,16 +140,16 @@ def generate(
     """
     sampling = sampling or Sampling()
     config, alphabet = model.config, get_alphabet(model.config.alphabet)
-    for name, value in (("length", length), ("samples", samples), ("batch-size", batch_size)):
+    for name, value in (("length", length), ("samples", samples), ("batch_size", batch_size)):
         if value < 1:
-            raise ConfigError(f"--{name} is {value}; it must be 1 or more")
+            raise ConfigError(f"is {value}; it must be 1 or more", option=name)
     if config.direction != "causal" or config.equivariant:
         raise ConfigError(
             "a masked model fills gaps between bases it is given and has no order in which to write new ones;"
             " generating needs a causal one, as pretrain --objective next_token makes it"
         )
     if sampling.top_k is not None and sampling.top_k > alphabet.targets.size:
-        raise ConfigError(f"--top-k is {sampling.top_k}; there are {alphabet.targets.size} tokens to draw from")
+        raise ConfigError(f"is {sampling.top_k}; there are {alphabet.targets.size} tokens to draw from", option="top_k")
     exact = (model if model.embedding.weight.dtype == torch.float64 else copy.deepcopy(model).double()).eval()
     return _generate(exact, prompts, length, samples, sampling, batch_size, after_token)
 

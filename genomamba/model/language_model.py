@@ -84,7 +84,7 @@ class LanguageModel(nn.Module):
     def set_recompute(self, recompute: bool) -> None:
         """Let every mixer keep only its input for backward and compute the rest again: less memory, more time."""
         if recompute and self.config.proj_bias:
-            raise ConfigError("--recompute is not for a model with biases on its projections; leave it out")
+            raise ConfigError("is not for a model with biases on its projections; leave it out", option="recompute")
         for module in self.modules():
             if isinstance(module, Mixer):
                 module.recompute = recompute
@@ -125,9 +125,11 @@ class LanguageModel(nn.Module):
         Raises
         ------
         ValueError
-            Where lengths or borders do not fit the tokens.
+            Where lengths or borders do not fit the tokens, or both are given.
         """
         if lengths is not None:
+            if cu_seqlens is not None:
+                raise ValueError("lengths are of padded rows, and cu_seqlens of packed ones; give one of them")
             return self._unpadded(tokens, lengths)
         if not self.config.equivariant:
             return self.logits_of(self.hidden(tokens, cu_seqlens))

@@ -98,7 +98,7 @@ def bytes_per_base(model: LanguageModel) -> int:
     config = model.config
     if config.direction == "causal" and not config.equivariant:
         return 0
-    number = torch.promote_types(model.embedding.weight.dtype, torch.float32).itemsize
+    number = model.embedding.weight.dtype.itemsize
     strands = 2 if config.equivariant else 1
     return 8 + 8 * strands + 2 * number * config.d_model * strands
 
@@ -262,8 +262,7 @@ class _Stream:
 def _open_streams(model: LanguageModel, shape: torch.Size, spill: Path | None) -> Iterator[tuple[_Stream, _Stream]]:
     """Make two streams in memory, or in files below `spill` that are gone at the end."""
     weight = model.embedding.weight
-    dtype = torch.promote_types(weight.dtype, torch.float32)
-    whole = (*shape, model.config.d_model)
+    dtype, whole = weight.dtype, (*shape, model.config.d_model)
     if spill is None:
         yield (
             _Stream(torch.empty(whole, dtype=dtype), weight.device),

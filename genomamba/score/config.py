@@ -132,7 +132,7 @@ class EvaluateConfig:
     out: str | None = None
     """Folder for the table, the figures of every block and the plot. Default: the table is printed alone."""
     force: bool = False
-    """Replace the files in --out."""
+    """Replace the files in --out, and what an interrupted command has left of them."""
 
     # Machine
     device: str = "auto"

@@ -66,6 +66,9 @@ def evaluate(name: str, config: EvaluateConfig, *, emit: Callable[[str], None]) 
     causal = model.config.direction == "causal" and not model.config.equivariant
     if causal and config.spill is not None:
         raise ConfigError("--spill is for masked models; a causal one keeps nothing of a window but its state")
+    trained_context = checkpoint.training.get("context")
+    if type(trained_context) not in (int, type(None)):
+        raise RunError(f"{name}: its training context is {trained_context!r} in config.json; it must be a whole number")
     held_out = _held_out(name, config, get_alphabet(model.config.alphabet))
     windows = [Window(context, config.block_size, causal) for context in sorted(set(config.contexts))]
     targets = draw_targets(held_out.genome, held_out.stretches, windows[-1], config.blocks, config.seed)
@@ -77,7 +80,6 @@ def evaluate(name: str, config: EvaluateConfig, *, emit: Callable[[str], None]) 
     with partial or contextlib.nullcontext():
         costs = _score(model, held_out.genome, targets, windows, config, partial, f"{unit}s")
     points = points_of(costs, seed=config.seed)
-    trained_context = checkpoint.training.get("context")
     emit(describe(points, unit, not causal))
     emit(verdict(points, unit))
     if trained_context is not None:
@@ -163,9 +165,9 @@ def _held_out(name: str, config: EvaluateConfig, alphabet: Alphabet) -> _HeldOut
     if not given:
         assert run is not None
         return _part_of_run(run, _settings_of(run), config, alphabet)
-    genome = Genome.open(
-        given, alphabet, cache_dir=config.cache_dir, contigs=config.contigs, chrom_map=config.chrom_map
-    )
+    # Nobody who names stretches wants them left out for their contigs.
+    contigs = config.contigs or (() if config.region is None and config.bed is None else ("*",))
+    genome = Genome.open(given, alphabet, cache_dir=config.cache_dir, contigs=contigs, chrom_map=config.chrom_map)
     if config.region is not None:
         return _HeldOut(genome, [genome.interval(config.region)], config.region)
     if config.bed is not None:

@@ -78,11 +78,14 @@ class Partial:
                 (folder / DONE).unlink(missing_ok=True)
                 write_json(folder / PLAN, plan)
             self.done = _read_done(folder / DONE)
+            values = folder / VALUES
+            if self.done and not (values.is_file() and values.stat().st_size == 4 * bases):
+                raise _damaged(values)
             # A line that a kill has cut short would run on into the next one.
             with atomic_file(folder / DONE) as temporary:
                 temporary.write_text("".join(_line(part, sums) for part, sums in self.done.items()))
             self._log = (folder / DONE).open("a")
-            self._values = os.open(folder / VALUES, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._values = os.open(values, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             os.ftruncate(self._values, 4 * bases)
 
     def __enter__(self) -> Partial:
@@ -124,6 +127,8 @@ class Partial:
 
     def _check(self, plan: dict[str, Any]) -> None:
         before = read_json(self.folder / PLAN)
+        if not isinstance(before, dict):
+            raise _damaged(self.folder / PLAN)
         for key, value in plan.items():
             if (was := before.get(key)) != value:
                 raise RunError(
@@ -140,11 +145,12 @@ class Partial:
 
 
 def plan_of(model: LanguageModel, genome: Genome, stretches: Sequence[Interval]) -> dict[str, Any]:
-    """Return what any scoring of stretches depends on: this package, the weights, the files, the stretches."""
+    """Return what any scoring of stretches depends on: this package, the weights, the device, the files, the stretches."""
     places = "\n".join(f"{one.contig}\t{one.start}\t{one.end}" for one in stretches)
     return {
         "genomamba": genomamba.__version__,
         "model": fingerprint(model)[:12],
+        "device": model.embedding.weight.device.type,
         "fasta": [source["sha256"][:12] for source in genome.inputs],
         "sequences": hashlib.sha256(places.encode()).hexdigest()[:12],
     }
@@ -156,8 +162,15 @@ def _line(part: int, sums: list[Sums]) -> str:
 
 def _read_done(path: Path) -> dict[int, list[Sums]]:
     done: dict[int, list[Sums]] = {}
-    for line in path.read_text().splitlines(keepends=True) if path.exists() else ():
-        if line.endswith("\n"):
-            part, rows = json.loads(line)
-            done[part] = [Sums(*row) for row in rows]
+    try:
+        for line in path.read_text().splitlines(keepends=True) if path.exists() else ():
+            if line.endswith("\n"):
+                part, rows = json.loads(line)
+                done[part] = [Sums(*row) for row in rows]
+    except (TypeError, ValueError) as error:
+        raise _damaged(path) from error
     return done
+
+
+def _damaged(path: Path) -> RunError:
+    return RunError(f"{path}: damaged; it should be as an interrupted command left it, or give --force to begin anew")

@@ -34,6 +34,7 @@ Form = Literal["one", "many", "rows"]
 """What was given: one sequence, a list, or a tensor (batch, length)."""
 
 _BED: Final = (".bed", ".bed.gz", ".bed.bgz")
+_ID_DTYPES: Final = (torch.uint8, torch.int16, torch.int32, torch.int64)
 
 
 class Source(Protocol):
@@ -48,16 +49,21 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A sequence in memory: (length,), int64."""
+    """A sequence in memory, (length,), in the smallest dtype that holds its ids: a chromosome is long."""
 
     ids: Tensor
+    alphabet: Alphabet
+    strand: Strand
 
     def __len__(self) -> int:
         return self.ids.numel()
 
     def tokens(self, start: int, end: int) -> Tensor:
         """Return the tokens at offsets [start, end): (1, end - start), int64."""
-        return self.ids[None, start:end]
+        if self.strand == "+":
+            return self.ids[None, start:end].to(torch.int64)
+        other = self.ids[len(self) - end : len(self) - start].cpu().numpy()
+        return torch.from_numpy(np.ascontiguousarray(self.alphabet.reverse_complement(other)))[None]
 
 
 def read_sequences(
@@ -120,21 +126,21 @@ def pieces_of(source: Source, size: int) -> Iterator[Tensor]:
 
 def _held(given: Any, what: str, config: ModelConfig, strand: Strand) -> Held:
     alphabet = get_alphabet(config.alphabet)
+    small = next(dtype for dtype in _ID_DTYPES if config.vocab_size - 1 <= torch.iinfo(dtype).max)
     if isinstance(given, str | bytes):
         try:
-            ids = torch.from_numpy(alphabet.encode(given))
+            token_of_symbol = torch.from_numpy(alphabet.token_of_symbol).to(small).numpy()
+            ids = torch.from_numpy(token_of_symbol[alphabet.symbols(given)])
         except DataError as error:
             raise DataError(f"{what}: {error}") from None
     elif isinstance(given, Tensor):
-        ids = _checked(given, what, alphabet.used_ids or config.vocab_size)
+        ids = _checked(given, what, alphabet.used_ids or config.vocab_size).to(small)
     else:
         raise ConfigError(
             f"{what} is of type {type(given).__name__}; give text, a list of texts, a tensor of token ids, "
             "or a tuple (fasta, regions)"
         )
-    if strand == "-":
-        ids = torch.from_numpy(np.ascontiguousarray(alphabet.reverse_complement(ids.cpu().numpy())))
-    return Held(ids)
+    return Held(ids, alphabet, strand)
 
 
 def _checked(ids: Tensor, what: str, count: int) -> Tensor:
@@ -143,7 +149,8 @@ def _checked(ids: Tensor, what: str, count: int) -> Tensor:
             f"{what} is a tensor {tuple(ids.shape)} of {ids.dtype}; token ids are whole numbers, (length,) or "
             "(batch, length)"
         )
-    ids = ids.detach().to(torch.int64)
+    # Of other unsigned ones torch knows no smallest.
+    ids = ids.detach().to(ids.dtype if ids.dtype in (torch.uint8, torch.int64) else torch.int64)
     if ids.numel() and not 0 <= int(ids.min()) <= int(ids.max()) < count:
         wrong = int(ids.min()) if int(ids.min()) < 0 else int(ids.max())
         raise ConfigError(f"{what} holds the id {wrong}; those of the model's alphabet lie between 0 and {count - 1}")

@@ -140,6 +140,8 @@ def _check_output(out: Path, config: LikelihoodConfig) -> str:
         raise ConfigError(
             f"--out is {out}; --per-record writes a table, so its name must end with {', '.join(RECORDS)}"
         )
+    if out.is_dir():
+        raise RunError(f"{out}: is a folder; name a file by --out")
     if out.exists() and not config.force:
         raise RunError(f"{out}: exists; give --force to replace it, or another --out")
     if not out.parent.is_dir():
@@ -151,7 +153,9 @@ def _open_genome(config: LikelihoodConfig, alphabet: Alphabet) -> Genome:
     if config.strand != "+" and not alphabet.has_complement:
         raise ConfigError(f"--strand is {config.strand}; the {alphabet.name} alphabet has one strand alone, +")
     paths: list[str | Path] = list(config.fasta) or [files["fasta"] for files in example_paths().values()]
-    return Genome.open(paths, alphabet, cache_dir=config.cache_dir, contigs=config.contigs, chrom_map=config.chrom_map)
+    # Nobody who names a region wants it left out for its contig.
+    contigs = config.contigs or (() if config.region is None else ("*",))
+    return Genome.open(paths, alphabet, cache_dir=config.cache_dir, contigs=contigs, chrom_map=config.chrom_map)
 
 
 def _intervals(genome: Genome, region: str | None) -> list[Interval]:

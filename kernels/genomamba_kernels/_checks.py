@@ -5,6 +5,7 @@ import os
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 BACKENDS = ("auto", "cpu", "triton", "reference")
 HAS_TRITON = importlib.util.find_spec("triton") is not None
@@ -194,10 +195,23 @@ def _check_triton(where: str, device: torch.device) -> None:
     )
 
 
+def check_tangents(where: str, *tensors: Tensor | None) -> None:
+    """Raise NotImplementedError for forward-mode differentiation: PyTorch would drop the tangents, and say nothing."""
+    if torch.compiler.is_compiling():
+        return
+    if any(x is not None and forward_ad.unpack_dual(x).tangent is not None for x in tensors):
+        raise NotImplementedError(
+            f"{where}: kernels know no forward-mode differentiation; differentiate backwards, or pass"
+            " backend='reference'"
+        )
+
+
 def _check_packing(where: str, first: str, sizes: dict[str, int], cu_seqlens: Tensor | None) -> str:
     """Check all of `cu_seqlens` but its values, and return the axis of the states: batch, or sequences ("s")."""
     if cu_seqlens is None:
         return "b"
+    if not isinstance(cu_seqlens, Tensor):
+        raise ValueError(f"{where}: cu_seqlens is a {type(cu_seqlens).__name__}, expected a tensor of int32 or int64")
     if cu_seqlens.dim() != 1 or cu_seqlens.shape[0] < 2:
         raise ValueError(f"{where}: cu_seqlens has shape {_shape(cu_seqlens)}, expected (s+1) with s of 1 or more")
     if cu_seqlens.dtype not in (torch.int32, torch.int64):

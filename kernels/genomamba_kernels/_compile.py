@@ -2,20 +2,23 @@
 
 numba's own cache looks at the file of a function alone, and gives up where neither the package nor
 the home can be written. Here the folder is named after a hash of every source file of the package and
-of the versions, each compiled function has a file of its own, and the last resort is a folder of the
-user's below the temporary one.
+of the versions, each compiled function has a file of its own, and where no home can be written it lies
+in a folder of the user's below the temporary one; the last resort is gone when the process ends.
 """
 
+import atexit
 import contextlib
 import functools
 import hashlib
 import os
 import pickle
+import shutil
 import stat
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +41,7 @@ def cache_folder() -> Path:
 
     It lies below GENOMAMBA_CACHE_DIR, or else XDG_CACHE_HOME or ~/.cache, or else the temporary folder.
     """
-    name = Path("kernels") / source_stamp(Path(__file__).parent)
-    for base in _candidates():
-        folder = base / name
+    for folder in _folders():
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
@@ -48,17 +49,18 @@ def cache_folder() -> Path:
     return _folder_of_this_process()
 
 
-def _candidates() -> list[Path]:
+def _folders() -> Iterator[Path]:
+    """Yield where the compiled kernels may lie, best first, whether it can be written or not."""
+    name = Path("kernels") / source_stamp(Path(__file__).parent)
     if chosen := os.environ.get("GENOMAMBA_CACHE_DIR"):
-        return [Path(chosen)]
-    bases = []
+        yield Path(chosen) / name
+        return
     if chosen := os.environ.get("XDG_CACHE_HOME"):
-        bases.append(Path(chosen) / "genomamba")
+        yield Path(chosen) / "genomamba" / name
     with contextlib.suppress(RuntimeError):
-        bases.append(Path.home() / ".cache" / "genomamba")
-    if (shared := _private_folder()) is not None:
-        bases.append(shared)
-    return bases
+        yield Path.home() / ".cache" / "genomamba" / name
+    if (private := _private_folder()) is not None:
+        yield private / name
 
 
 def _private_folder() -> Path | None:
@@ -75,9 +77,16 @@ def _private_folder() -> Path | None:
     return folder if ours and private else None
 
 
+def is_kept(folder: Path) -> bool:
+    """Whether other processes find what lies in a folder that `cache_folder` returned, or in one that is read alone."""
+    return any(other == folder or next(other.glob("*.bin"), None) is not None for other in _folders())
+
+
 @functools.cache
 def _folder_of_this_process() -> Path:
-    return Path(tempfile.mkdtemp(prefix="genomamba-"))
+    folder = Path(tempfile.mkdtemp(prefix="genomamba-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 @functools.cache
@@ -90,6 +99,16 @@ def source_stamp(package: Path) -> str:
     return digest.hexdigest()[:16]
 
 
+@functools.cache
+def _warn_once() -> None:
+    warnings.warn(
+        "compiled kernels cannot be kept, so each process compiles them anew, which takes a minute; set"
+        " GENOMAMBA_CACHE_DIR to a folder that can be written",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
 class _KernelCache(_Cache):  # type: ignore[misc]
     """One file per function, signature and machine, written under another name and then renamed."""
 
@@ -100,22 +119,27 @@ class _KernelCache(_Cache):  # type: ignore[misc]
     def cache_path(self) -> str:
         return str(cache_folder())
 
-    def _path(self, signature: Any, codegen: Any) -> Path:
+    def _file(self, signature: Any, codegen: Any) -> str:
         key = hashlib.sha256(repr((self._name, str(signature), codegen.magic_tuple())).encode()).hexdigest()
-        return cache_folder() / f"{self._name.rpartition('.')[2]}-{key[:16]}.bin"
+        return f"{self._name.rpartition('.')[2]}-{key[:16]}.bin"
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         target_context.refresh()
-        path = self._path(sig, target_context.codegen())
-        try:
-            payload = pickle.loads(path.read_bytes())
-        except (OSError, EOFError, pickle.UnpicklingError):
-            # Never compiled, or cut short by a full disk: compiling again is the answer to both.
-            return None
-        return CompileResult._rebuild(target_context, *payload)
+        file = self._file(sig, target_context.codegen())
+        # One that cannot be written may hold what is needed: it came with the image of a container.
+        for folder in _folders():
+            try:
+                payload = pickle.loads((folder / file).read_bytes())
+            except (OSError, EOFError, pickle.UnpicklingError):
+                # Never compiled, or cut short by a full disk: compiling again is the answer to both.
+                continue
+            return CompileResult._rebuild(target_context, *payload)
+        return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        path = self._path(sig, data.codegen)
+        if cache_folder() not in _folders():
+            _warn_once()
+        path = cache_folder() / self._file(sig, data.codegen)
         unfinished = path.with_suffix(f".{uuid.uuid4().hex}")
         try:
             unfinished.write_bytes(dumps(data._reduce()))

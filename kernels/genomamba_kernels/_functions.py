@@ -122,7 +122,7 @@ def _magic(element: Any) -> float:
 def _emit_exp2_products(builder: Any, element: Any, a: Any, others: Any, checked: bool) -> Any:
     """Emit 2^(a b) for several b, the product not rounded, in step: each waits for its own last result alone.
 
-    Where `checked`, 0 below the smallest normal number, and infinity past the largest.
+    Where `checked`, 0 below the smallest normal number, infinity past the largest, and NaN for NaN.
     """
     kind = a.type
     magic = constant(kind, _magic(element))
@@ -140,7 +140,9 @@ def _emit_exp2_products(builder: Any, element: Any, a: Any, others: Any, checked
     below, above = constant(kind, 1 - largest), constant(kind, largest)
     for i, n in enumerate(ns):
         result = builder.select(builder.fcmp_ordered("<", n, below), constant(kind, 0.0), results[i])
-        results[i] = builder.select(builder.fcmp_ordered(">", n, above), constant(kind, math.inf), result)
+        # Infinity where n is above, NaN where it is NaN.
+        beyond = builder.fmul(n, constant(kind, math.inf))
+        results[i] = builder.select(builder.fcmp_unordered(">", n, above), beyond, result)
     return results
 
 
@@ -152,7 +154,8 @@ def _emit_exp(builder: Any, element: Any, x: Any) -> Any:
     shifted = emit_fma(builder, x, high, magic)
     n = builder.fsub(shifted, magic)
     f = emit_fma(builder, x, low, emit_fma(builder, x, high, builder.fneg(n)))
-    return _emit_scaled_power(builder, element, shifted, f)
+    # The bits of a NaN may hold an integer, too, and adding that to an exponent can make it a number.
+    return builder.select(builder.fcmp_unordered("uno", x, x), x, _emit_scaled_power(builder, element, shifted, f))
 
 
 def _emit_sigmoid(builder: Any, element: Any, x: Any) -> Any:

@@ -120,13 +120,16 @@ def fma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
 
 @intrinsic
 def larger_magnitude(typingctx: Any, a: Any, b: Any) -> Any:
-    """Return the larger of |a| and b in each lane, b where a is NaN."""
+    """Return the larger of |a| and b, not negative, in each lane, and NaN where either is."""
     if not isinstance(a, Vector) or a != b:
         return None
 
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         magnitude = _emit_magnitude(builder, a.element, args[0])
-        return builder.select(builder.fcmp_ordered(">", magnitude, args[1]), magnitude, args[1])
+        # As integers, the bits of numbers without a sign have the order of the numbers, and those of NaN come last.
+        integers = llvm_integers(BIT_WIDTHS[a.element])
+        bits, others = (builder.bitcast(x, integers) for x in (magnitude, args[1]))
+        return builder.select(builder.icmp_unsigned(">", bits, others), magnitude, args[1])
 
     return signature(a, a, b), lower
 

@@ -37,6 +37,12 @@ def test_a_card_that_is_there_is_left(make_model, tmp_path):
     assert (tmp_path / "README.md").read_text() == "written by hand\n"
 
 
+def test_a_folder_that_cannot_be_made_is_told_in_one_line(make_model, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=r"file/saved: cannot be made \(Not a directory\); name another folder"):
+        make_model().save_pretrained(tmp_path / "file/saved")
+
+
 class FakeApi:
     """Takes what is pushed in the place of the hub."""
 

@@ -12,6 +12,7 @@ from genomamba.data.genome import Genome
 from genomamba.errors import ConfigError, DataError, RunError
 from genomamba.score.likelihood import log_likelihoods
 from genomamba.score.reading import Reading
+from genomamba.score.sequences import Held
 
 DNA = get_alphabet("dna")
 METHODS = {
@@ -191,6 +192,45 @@ def test_what_is_drawn_is_as_likely_as_it_says(make_model, draw_text, fasta, rec
     assert greedy.sequence[0] == "ACGT"[first.argmax()]
 
 
+def test_rows_are_read_when_they_are_needed(make_model, monkeypatch):
+    """Tokens are held in a byte each, and turned into 8 a piece at a time."""
+    model, rows = make_model(), torch.randint(7, 11, (2, 100), generator=torch.Generator().manual_seed(1))
+    asked = []
+    monkeypatch.setattr(Held, "tokens", watched(Held.tokens, asked))
+    stream = model.stream(rows.to(torch.uint8), chunk=30)
+    for done, _ in enumerate(stream, 1):
+        assert len(asked) == 2 * done
+    assert {(held.ids.dtype, end - start) for held, start, end in asked} == {(torch.uint8, 30), (torch.uint8, 10)}
+    assert Held(torch.tensor([300]), DNA, "+").tokens(0, 1).dtype == torch.int64
+
+
+def watched(method, asked):
+    def tokens(held, start, end):
+        asked.append((held, start, end))
+        return method(held, start, end)
+
+    return tokens
+
+
+@pytest.mark.parametrize("vocab_rows", [200, 257, 40_000])
+def test_every_id_of_a_vocabulary_is_held(make_model, vocab_rows):
+    model = make_model(alphabet="tokens", vocab_rows=vocab_rows)
+    ids = torch.tensor([0, vocab_rows - 1, vocab_rows // 2])
+    close(model.logits(ids), model.network(ids[None])[0].detach())
+    with pytest.raises(ConfigError, match=f"between 0 and {vocab_rows - 1}$"):
+        model.logits(torch.tensor([vocab_rows]))
+
+
+@pytest.mark.parametrize("kind", ["causal", "bidirectional", "equivariant"])
+def test_bfloat16_agrees_within_its_rounding(make_model, draw_text, kind):
+    exact, text = make_model(kind), draw_text(90)
+    whole = exact.logits(text)
+    model = make_model(kind).to(torch.bfloat16)
+    for found in (model.logits(text), torch.cat(list(model.stream(text, chunk=40))), model.logits([text, "A"])[0]):
+        assert found.dtype == torch.bfloat16
+        assert (found - whole).abs().max() <= 0.1 * whole.abs().max()
+
+
 def test_a_model_is_a_module_with_gradients(make_model, draw_text):
     model, ids = make_model(), torch.from_numpy(DNA.encode(draw_text(20)))
     assert not model.training
@@ -223,6 +263,7 @@ def test_a_model_of_ids_alone_takes_ids(make_model):
 
 WRONG = {
     "letter": ("ACGJ", DataError, "^the sequence: position 4 holds 'J'; the dna alphabet has A C G T N"),
+    "letter of two bytes": ("ACGÜ", DataError, "^the sequence: position 4 holds 'Ü'; the dna alphabet has"),
     "letter in a list": (["ACGT", "A CG"], DataError, "^sequence 1: position 2 holds ' '"),
     "empty": ("", ConfigError, "^the sequence is empty"),
     "empty in a list": (["A", ""], ConfigError, "^sequence 1 is empty"),
@@ -270,7 +311,7 @@ REFUSED = {
     "pool": ("causal", lambda m: m.embed("ACGT", pool="max"), "pool is 'max'"),
     "output": ("causal", lambda m: m.stream("ACGT", output="hidden"), "output is 'hidden'; it must be 'logits'"),
     "chunk": ("causal", lambda m: m.stream("ACGT", chunk=0), "chunk is 0; it must be 1 or more"),
-    "stream of a list": ("causal", lambda m: m.stream(["ACGT", "A"]), "2 sequences were given; a stream is of one"),
+    "stream of a list": ("causal", lambda m: m.stream(["ACGT", "A"]), "several sequences were given"),
     "temperature": ("causal", lambda m: m.generate(length=4, temperature=-1.0), "temperature is -1"),
     "length": ("causal", lambda m: m.generate(length=0), "length is 0"),
 }  # fmt: skip

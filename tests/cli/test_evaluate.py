@@ -141,6 +141,15 @@ def test_a_bed_names_what_is_scored(evaluate, tmp_path):
     assert starts == [("one", 1_000), ("one", 1_016), ("three", 24)]
 
 
+def test_stretches_may_lie_on_a_contig_that_is_else_left_out(evaluate, tmp_path):
+    (tmp_path / "two.fa").write_text(">chr1\n" + "ACGT" * 10 + "\n>chrUn_x\n" + "TTGACA" * 10 + "\n")
+    (tmp_path / "some.bed").write_text("chrUn_x\t16\t48\n")
+    options = ("--fasta", tmp_path / "two.fa", "--contexts", 16)
+    assert evaluate("run", *options).startswith("1 block of 16 bases, out of 24 bases in all contigs")
+    for where in (("--bed", tmp_path / "some.bed"), ("--region", "chrUn_x:17-48")):
+        assert evaluate("run", *options, *where).startswith("2 blocks of 16 bases, out of 32 bases in ")
+
+
 def test_a_masked_model_is_scored_on_masked_bases(evaluate, masked_on):
     options = ("--fasta", "made.fa", "--region", "one:1-3,000", "--blocks", 20, "--contexts", "16,100")
     shown = evaluate("masked", *options, "--out", evaluate.out)
@@ -213,9 +222,11 @@ def test_an_interrupted_command_goes_on_where_it_was(evaluate, masked_on, monkey
     told = capsys.readouterr().err
     assert re.search(rf"^{folder}: [\d,]+ of 1,[\d,]+ bases are read; the same command goes on from there$", told, re.M)
     assert [path.name for path in evaluate.out.iterdir()] == ["contexts.partial"]
-    assert "contexts.partial: an interrupted command left it, with seed 0 where this one has 1" in evaluate(
-        model, *options, "--seed", 1, "--out", evaluate.out, code=1
-    )
+    changes = [("seed", "1"), ("contexts", "256"), ("chunk", "99"), ("blocks", "5"), ("region", "one:1-2,900")]
+    for name, text in changes:
+        refused = evaluate(model, *options, f"--{name}", text, "--out", evaluate.out, code=1)
+        key = {"blocks": "sequences", "region": "sequences"}.get(name, name)
+        assert refused.startswith(f"{folder}: an interrupted command left it, with {key} ")
     assert len((folder / "done.jsonl").read_text().splitlines()) == 4
     with monkeypatch.context() as patched:
         interrupt_after(patched, parts - 4)
@@ -264,6 +275,14 @@ def test_a_run_whose_genome_has_changed_is_refused(evaluate, trained_on, tmp_pat
     assert "made.fa: its content is not what " in shown
     config.unlink()
     assert "config.yaml: cannot be read" in evaluate(str(tmp_path / "run"), code=1)
+
+
+def test_a_damaged_training_context_is_told_before_anything_is_scored(evaluate, trained_on, tmp_path):
+    shutil.copy(trained_on / "run/model.safetensors", tmp_path)
+    values = json.loads((trained_on / "run/config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(values | {"training": {"context": "long"}}))
+    shown = evaluate(str(tmp_path), code=1)
+    assert shown == f"{tmp_path}: its training context is 'long' in config.json; it must be a whole number\n"
 
 
 def test_a_split_needs_a_run(evaluate, trained_on, tmp_path):

@@ -74,11 +74,16 @@ def test_a_trained_model_writes_what_it_was_trained_on(generate):
 
 def test_out_is_the_same_text_whole_or_absent(generate, tmp_path, capsys):
     out = tmp_path / "out.fa"
-    shown = generate("--length", 30)
-    assert generate("--length", 30, "--out", out) == []
+    shown = generate("--length", 30, "-n", 2)
+    assert main(["generate", "run", "--length", "30", "-n", "2", "--out", str(out)]) == 0
     assert records(out.read_text()) == shown
+    costs = [-float(re.search(r"log2_likelihood=(\S+)", line)[1]) / 30 for line in out.read_text().splitlines()[::2]]
+    told = re.fullmatch(rf"{out}: 2 sequences of 30 bases, (\S+) bits per base\n", capsys.readouterr().out)
+    assert float(told[1]) == pytest.approx(sum(costs) / 2, abs=2e-4)
     assert main(["generate", "run", "--out", str(out)]) == 1
     assert capsys.readouterr().err == f"{out}: exists; give --force to replace it, or another --out\n"
+    assert main(["generate", "run", "--out", str(tmp_path), "--force"]) == 1
+    assert capsys.readouterr().err == f"{tmp_path}: is a folder; name a file by --out\n"
     generate("--length", 20, "--out", out, "--force")
     assert len(records(out.read_text())[0][3]) == 21
 

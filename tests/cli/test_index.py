@@ -67,3 +67,8 @@ def test_bad_input_is_one_line_and_exit_1(tmp_path, capsys):
     shown = capsys.readouterr()
     assert shown.out == ""
     assert re.fullmatch(rf"{re.escape(str(bad))}:\d: .+\n", shown.err)
+
+
+def test_the_flag_of_other_commands_is_answered(capsys, tmp_path):
+    assert main(["index", "--fasta", "a.fa"]) == 2
+    assert "--fasta; the files come by themselves: genomamba index FASTA ..." in capsys.readouterr().err

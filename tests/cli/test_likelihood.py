@@ -17,7 +17,7 @@ import torch
 from genomamba.alphabet import get_alphabet
 from genomamba.cli.likelihood import parser
 from genomamba.cli.main import main
-from genomamba.model.checkpoint import load_model
+from genomamba.model.checkpoint import load_model, save_model
 from genomamba.score import session
 
 DNA = get_alphabet("dna")
@@ -31,7 +31,8 @@ def likelihood(trained_on, tmp_path, monkeypatch, capsys):
 
     def run(name, *options, code=0):
         out = tmp_path / name
-        given = ["likelihood", "run", "--fasta", "made.fa", "--threads", "1", "--out", str(out), *map(str, options)]
+        given = ["likelihood", "run", "--threads", "1", "--out", str(out), *map(str, options)]
+        given += [] if "--fasta" in options else ["--fasta", "made.fa"]
         assert main(given) == code
         return out
 
@@ -168,6 +169,14 @@ def test_regions_are_those_of_samtools(likelihood, region, length):
     assert int(row["length"]) == length
 
 
+def test_a_region_may_lie_on_a_contig_that_is_else_left_out(likelihood, tmp_path):
+    (tmp_path / "two.fa").write_text(">chr1\nACGTACGT\n>chrUn_x\nTTGACA\n")
+    options = ["--fasta", tmp_path / "two.fa", "--per-record"]
+    assert [row["contig"] for row in read_tsv(likelihood("all.tsv", *options))] == ["chr1"]
+    (row,) = read_tsv(likelihood("one.tsv", *options, "--region", "chrUn_x:2-5"))
+    assert (row["contig"], row["scored"]) == ("chrUn_x:2-5", "4")
+
+
 def test_context_forgets_what_lies_further_back(likelihood, trained_on):
     found = read_bedgraph(likelihood("c.bedgraph", "--context", "64", "--contigs", "three"))["three"]
     model, text = load_model(trained_on / "run").eval(), read_fasta(trained_on / "made.fa")["three"]
@@ -182,6 +191,7 @@ REFUSED = {
     "other format": (["run", "--out", "t.csv"], 2, "--out is t.csv; its name must end with .bedgraph"),
     "table as track": (["run", "--per-record", "--out", "t.bw"], 2, "--out is t.bw; --per-record writes a table"),
     "file in the way": (["run", "--out", "made.fa.bedgraph"], 1, "made.fa.bedgraph: exists; give --force"),
+    "folder in the way": (["run", "--out", "a.bw", "--force"], 1, "a.bw: is a folder; name a file by --out"),
     "no folder": (["run", "--out", "no/t.bw"], 1, "no/t.bw: there is no folder no"),
     "no such contig": (["run", "--fasta", "made.fa", "--region", "nine:1-5", "--out", "t.bw"], 1, "no sequence 'nine'"),
     "past the end": (["run", "--fasta", "made.fa", "--region", "two:1-501", "--out", "t.bw"], 1, "two has 500 bases"),
@@ -198,6 +208,7 @@ REFUSED = {
 def test_what_cannot_be_done_is_one_line_and_leaves_nothing(masked_on, monkeypatch, capsys, arguments, code, message):
     monkeypatch.chdir(masked_on)
     (masked_on / "made.fa.bedgraph").write_text("")
+    (masked_on / "a.bw").mkdir(exist_ok=True)
     before = sorted(masked_on.iterdir())
     assert main(["likelihood", *arguments]) == code
     (line,) = capsys.readouterr().err.splitlines()
@@ -267,6 +278,30 @@ def test_what_is_left_is_refused_with_other_settings_and_replaced_by_force(likel
     assert "with strand + where this one has -; give that again to go on, --force to begin anew" in line
     out = likelihood("t.tsv", "--chunk", 400, "--strand", "-", "--force")
     assert out.read_bytes() == likelihood("other.tsv", "--chunk", 400, "--strand", "-").read_bytes()
+
+
+def test_each_thing_that_numbers_depend_on_is_told_apart(likelihood, monkeypatch, trained_on, tmp_path):
+    begun = {"--chunk": 400, "--region": "one", "--lead": 10}
+    resume = interrupt_after(monkeypatch, 0, KeyboardInterrupt())
+    likelihood("t.tsv", *(word for pair in begun.items() for word in pair), code=130)
+    resume()
+    (tmp_path / "other.fa").write_text((trained_on / "made.fa").read_text().replace("ACG", "ACT"))
+    changes = [
+        ("chunk", {"--chunk": 500}), ("lead", {"--lead": 20}), ("sequences", {"--region": "one:2-3,000"}),
+        ("context", {"--context": 64}), ("strand", {"--strand": "both"}), ("fasta", {"--fasta": tmp_path / "other.fa"}),
+        ("per_record", {"--per-record": "--per-record"}),
+    ]  # fmt: skip
+    likelihood.shown()
+    for key, change in changes:
+        likelihood("t.tsv", *dict.fromkeys(word for pair in (begun | change).items() for word in pair), code=1)
+        assert f"an interrupted command left it, with {key} " in likelihood.shown().err
+    model = load_model(trained_on / "run")
+    with torch.no_grad():
+        model.norm_f.weight[0] += 1e-6
+    save_model(tmp_path, model, {})
+    given = ["--fasta", "made.fa", "--out", tmp_path / "t.tsv", *(word for pair in begun.items() for word in pair)]
+    assert main(["likelihood", str(tmp_path), *map(str, given)]) == 1
+    assert "an interrupted command left it, with model " in likelihood.shown().err
 
 
 def test_a_killed_process_is_gone_on_with(trained_on, tmp_path):

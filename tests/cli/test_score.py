@@ -338,6 +338,7 @@ def test_merge_needs_a_name_that_is_not_a_shard(score, make_vcf):
     part = score(make_vcf(4), "part.vcf", *OPTIONS)
     before = part.read_bytes()
     assert main(["merge", str(part)]) == 2
+    assert main(["merge", "-", str(part), "--out", str(part.with_name("merged.vcf"))]) == 2
     assert main(["merge", str(part), "--out", str(part), "--force"]) == 2
     assert "one of the shards; give another name" in score.shown().err
     assert part.read_bytes() == before

@@ -84,3 +84,11 @@ def test_a_wrong_value_is_seen():
     with pytest.raises(AssertionError):
         run_block("1 + 1  # -> 3\n", {})
     run_block("x = [\n    1,\n]\nx + [2]  # -> [1, 2]\n", {})
+
+
+def test_the_example_of_the_kernels_runs():
+    namespace = {}
+    for block in blocks((ROOT / "kernels/README.md").read_text()):
+        run_block(block, namespace)
+    assert namespace["y"].shape == (2, 1000, 64)
+    assert namespace["state"].shape == (2, 64, 16)

@@ -36,7 +36,11 @@ def folder(tmp_path, monkeypatch):
 def run(environment):
     clean = {name: os.environ[name] for name in os.environ if name != "GENOMAMBA_CACHE_DIR"}
     command = [sys.executable, "-c", CONVOLVE]
-    return subprocess.Popen(command, env=clean | environment, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, env=clean | environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def refuse(*_, **__):
+    raise PermissionError
 
 
 def compiled():
@@ -59,6 +63,24 @@ def test_second_process_compiles_nothing_where_home_cannot_be_written(tmp_path):
         assert process.returncode == 0
         assert Path(folder).is_relative_to(tmp_path)
         assert int(hits) == expected_hits
+
+
+def test_what_lies_in_a_folder_that_cannot_be_written_is_read(folder, tmp_path, monkeypatch):
+    call(compiled())
+    monkeypatch.setattr(_compile.tempfile, "TemporaryFile", refuse)
+    assert _compile.cache_folder() != next(_compile._folders())
+    assert call(compiled()) == 1
+
+
+def test_what_was_compiled_for_lack_of_a_folder_goes_with_the_process(tmp_path):
+    # Below a file there can be no folder, whoever asks.
+    process = run({"GENOMAMBA_CACHE_DIR": "/dev/null/cache", "TMPDIR": str(tmp_path)})
+    shown, warned = process.communicate(timeout=120)
+    folder, hits = shown.split()
+    assert process.returncode == 0
+    assert warned.count("compiled kernels cannot be kept, so each process compiles them anew") == 1
+    assert (Path(folder).parent, hits) == (tmp_path, "0")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

@@ -91,6 +91,21 @@ def test_limits_and_nan(dtype):
         assert np.isnan(y[4])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+def test_nan_is_passed_on_whatever_its_bits(dtype):
+    bits = np.dtype(f"i{np.dtype(dtype).itemsize}")
+    x = np.full(16, np.nan, dtype)
+    # Without care, the last bits would be taken for an exponent.
+    x.view(bits)[1:] |= np.arange(1, 16, dtype=bits)
+    x.view(bits)[8:] |= np.iinfo(bits).min
+    x.view(bits)[15] = -1
+    y = np.empty_like(x)
+    for function in (exp2, exp, softplus, sigmoid, silu):
+        y[:] = 0
+        function(x, y)
+        assert np.isnan(y).all(), function.__name__
+
+
 def test_bfloat16_rounds_to_nearest_even_as_pytorch_does():
     generator = torch.Generator().manual_seed(0)
     # Every pattern of the high half, with low halves below, at and above a tie.

@@ -39,6 +39,7 @@ SCAN_MESSAGES = [
     ),
     ({"B": torch.ones(2, 8, 4, device="meta")}, "B is on meta but u is on cpu"),
     ({"backend": "gpu"}, "backend is 'gpu', expected one of 'auto', 'cpu', 'triton', 'reference'"),
+    ({"cu_seqlens": [0, 8]}, "cu_seqlens is a list, expected a tensor of int32 or int64"),
     ({"cu_seqlens": torch.tensor([[0, 8]])}, "cu_seqlens has shape (1, 2), expected (s+1) with s of 1 or more"),
     ({"cu_seqlens": torch.tensor([0])}, "cu_seqlens has shape (1,), expected (s+1) with s of 1 or more"),
     ({"cu_seqlens": torch.tensor([0.0, 8.0])}, "cu_seqlens is torch.float32, expected int32 or int64"),

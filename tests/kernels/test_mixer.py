@@ -106,6 +106,15 @@ def test_any_segment_gives_the_same(segment, reverse):
     assert_same(run(inputs, reverse=reverse, segment=segment), run(inputs, "reference", reverse=reverse))
 
 
+def test_sums_over_many_segments_lose_no_digits():
+    inputs = make(1, 1024, 4, 5, 3, 4, 2, torch.bfloat16)
+    exact = run({name: tensor.double() for name, tensor in inputs.items()}, "reference")
+    one, many = ({n: (t - exact[n]).norm() for n, t in run(inputs, segment=size).items()} for size in (1024, 8))
+    # A sum of bfloat16 over the segments would make it 1.8.
+    ratios = [many[f"grad {name}"] / one[f"grad {name}"] for name in ("in_proj", "x_proj", "dt_proj", "out_proj")]
+    assert sum(ratios) / len(ratios) <= 1.3
+
+
 def test_segments_change_nothing_on_any_kernels(kernels):
     inputs = make(1, 20, 4, 5, 3, 4, 2)
     assert_same(run(inputs, kernels, segment=7), run(inputs, kernels))
@@ -353,6 +362,14 @@ def test_autocast_leaves_float64_alone(backend):
         actual = run(inputs, backend)
     for name, tensor in expected.items():
         assert torch.equal(actual[name], tensor), name
+
+
+def test_forward_mode_is_refused(kernels):
+    inputs = {name: tensor.to(device_of(kernels)) for name, tensor in make(1, 2, 2, 2, 2, 2, 1).items()}
+    with pytest.raises(NotImplementedError, match=r"^fused_mixer: kernels know no forward-mode differentiation; "):
+        torch.func.jvp(
+            lambda A: call(inputs | {"A": A}, backend=kernels)[0], (inputs["A"],), (torch.ones_like(inputs["A"]),)
+        )
 
 
 def test_gradients_come_in_the_dtypes_of_the_weights():

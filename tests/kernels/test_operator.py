@@ -149,6 +149,28 @@ def test_gradient_through_the_final_state_alone(kernels, pick, make_scan):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 
 
+def test_forward_mode_is_refused_where_its_tangents_would_be_lost(backend, device, make_scan, make_conv):
+    for function, inputs in (
+        (selective_scan, make_scan(1, 2, 2, 2, torch.float64)),
+        (causal_conv1d, make_conv(1, 2, 2, 2, torch.float64)),
+    ):
+        names, tensors = zip(*on(device, inputs).items(), strict=True)
+        for wanted in range(len(names)):
+
+            def call(tensor, function=function, names=names, tensors=tensors, wanted=wanted):
+                arguments = (*tensors[:wanted], tensor, *tensors[wanted + 1 :])
+                return function(**dict(zip(names, arguments, strict=True)), backend=backend)
+
+            one = tensors[wanted], torch.ones_like(tensors[wanted])
+            if backend == "reference":
+                backwards = torch.autograd.functional.jvp(call, *one)
+                torch.testing.assert_close(torch.func.jvp(call, one[:1], one[1:]), backwards)
+            else:
+                message = f"^{function.__name__}: kernels know no forward-mode differentiation; .* backend='reference'$"
+                with pytest.raises(NotImplementedError, match=message):
+                    torch.func.jvp(call, one[:1], one[1:])
+
+
 def test_strided_inputs_and_gradients_are_taken(backend, device, pick, make_scan, make_conv):
     batch, length, d_inner, d_state = pick(backend, (2, 30, 17, 5), SMALL)
     for function, inputs in (

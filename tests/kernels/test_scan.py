@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from genomamba_kernels import selective_scan
+from genomamba_kernels import selective_scan, selective_scan_step
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float64]
 # b, l, d, n: single, odd, across chunks of 64, blocks of 16 and 32 and groups of 64 channels.
@@ -62,6 +62,19 @@ def test_each_packed_sequence_starts_anew(backend, device):
     y, h = selective_scan(u, one, A, one, one, reverse=True, **options)
     assert y.flatten().tolist() == pytest.approx([2.0, 2.0, 4.0])
     assert h.flatten().tolist() == pytest.approx([2.0, 4.0])
+
+
+def test_one_step_by_hand(backend, device):
+    def full(*shape, value):
+        return torch.full(shape, value, device=device)
+
+    # 8/2 + 2 * 3 = 10, and 5 times that; delta is taken as it is.
+    y, h = selective_scan_step(
+        full(1, 1, 1, value=8.0), full(1, 1, value=2.0), full(1, 1, value=1.0), torch.log(full(1, 1, value=0.5)),
+        full(1, 1, value=3.0), full(1, 1, value=5.0), backend=backend,
+    )  # fmt: skip
+    assert (y.shape, h.shape) == ((1, 1), (1, 1, 1))
+    assert (y.item(), h.item()) == (pytest.approx(50.0), pytest.approx(10.0))
 
 
 def test_skip_bias_softplus_and_gate_by_hand(backend, device):
@@ -170,13 +183,23 @@ def test_without_gradients_the_bits_are_the_same(kernels, pick, make_scan, run_s
         assert torch.equal(tensor, expected[name]), name
 
 
-def test_nan_is_passed_on_and_stays_in_its_channel(backend, device, make_scan):
+@pytest.mark.parametrize("bits", [0x7FC00000, 0x7FC00001, -1], ids=hex)
+@pytest.mark.parametrize("name", ["u", "delta", "z"])
+def test_nan_is_passed_on_and_stays_in_its_channel(backend, device, name, bits, make_scan):
     inputs = {name: tensor.to(device) for name, tensor in make_scan(1, 5, 20, 4, torch.float32).items()}
-    inputs["u"][0, 2, 18] = float("nan")
-    y = selective_scan(**inputs, delta_softplus=True, backend=backend).cpu()
+    inputs[name].view(torch.int32)[0, 2, 18] = bits
+    leaves = {name: tensor.requires_grad_() for name, tensor in inputs.items()}
+    y = selective_scan(**leaves, delta_softplus=True, backend=backend)
+    du, dA, dC = (grad.cpu().isnan() for grad in torch.autograd.grad(y.sum(), [leaves[x] for x in ("u", "A", "C")]))
     expected = torch.zeros(5, 20, dtype=torch.bool)
-    expected[2:, 18] = True
-    assert torch.equal(y[0].isnan(), expected)
+    expected[2 : 3 if name == "z" else 5, 18] = True
+    assert torch.equal(y[0].isnan().cpu(), expected)
+    # Backward takes the NaN of delta and z to the positions before it.
+    expected[:, 18] = torch.tensor([name != "u"] * 3 + [False] * 2)
+    assert torch.equal(du[0], expected)
+    assert dA[18].all()
+    assert not dA[:18].any()
+    assert torch.equal(dC[0].all(1), torch.tensor([False, False, True, name != "z", name != "z"]))
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Laws of the selective scan: cuts, direction, batch, threads and rounds change no number."""
+"""Laws of the selective scan: cuts, direction, batch and threads change no number."""
 
 import pytest
 import torch
@@ -131,7 +131,7 @@ def test_a_row_does_not_depend_on_its_batch(dtype, make_scan, run_scan):
             assert torch.equal(leaf.grad, together[f"grad {name}"]), name
 
 
-def test_a_row_of_a_gpu_does_not_depend_on_its_batch(pick, make_scan, run_scan):
+def test_a_row_of_triton_does_not_depend_on_its_batch(pick, make_scan, run_scan):
     # Where the chunks lie follows the work of the whole batch, so all but the last digits are the same.
     pytest.importorskip("triton")
     shared = ("A", "D", "delta_bias")
@@ -150,6 +150,19 @@ def test_threads_change_no_bit(dtype, make_scan, run_scan, monkeypatch):
     set_num_threads(1)
     expected = run_scan(inputs)
     for threads in (2, 3, 7):
+        set_num_threads(threads)
+        actual = run_scan(inputs)
+        for name, tensor in expected.items():
+            assert torch.equal(actual[name], tensor), f"{name} on {threads} threads"
+
+
+def test_threads_that_share_a_block_of_channels_change_no_bit(make_scan, run_scan, monkeypatch):
+    # They walk its states in groups, for long enough that they are at it together.
+    monkeypatch.setattr(cpu_plan, "SMALLEST_TURN", 0)
+    inputs = make_scan(1, 400_000, 16, 8, torch.float32)
+    set_num_threads(1)
+    expected = run_scan(inputs)
+    for threads in (2, 7):
         set_num_threads(threads)
         actual = run_scan(inputs)
         for name, tensor in expected.items():

@@ -30,7 +30,7 @@ def test_auto_takes_the_cpu():
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:", "mps", "cuda:-1", ""])
 def test_a_name_of_no_device_is_refused_in_one_line(name):
-    with pytest.raises(ConfigError, match=f"^--device is '{name}'; it must be auto, cpu, cuda, or cuda:1"):
+    with pytest.raises(ConfigError, match=f"^device is '{name}'; it must be auto, cpu, cuda, or cuda:1"):
         choose_device(name)
 
 
@@ -40,7 +40,7 @@ def test_a_name_of_no_device_is_refused_in_one_line(name):
 def test_a_gpu_that_is_not_there_is_refused(monkeypatch, version, why):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.version, "cuda", version)
-    with pytest.raises(ConfigError, match=f"^--device is 'cuda', but {why}; take cpu$"):
+    with pytest.raises(ConfigError, match=f"^device is 'cuda', but {why}; take cpu$"):
         choose_device("cuda")
 
 
@@ -48,7 +48,7 @@ def test_a_gpu_must_give_the_right_numbers_and_is_checked_once(two_gpus):
     _, checked = two_gpus
     assert choose_device("cuda:1") == choose_device("cuda:1") == torch.device("cuda:1")
     assert checked == [("triton", "cuda:1", torch.float32)]
-    with pytest.raises(ConfigError, match=r"^--device is 'cuda:2', but torch sees 2 GPUs, from cuda:0 on$"):
+    with pytest.raises(ConfigError, match=r"^device is 'cuda:2', but torch sees 2 GPUs, from cuda:0 on$"):
         choose_device("cuda:2")
 
 

@@ -199,16 +199,16 @@ def test_masked_models_are_refused_with_the_reason(shape):
 
 
 REFUSED = {
-    "length": ({"length": 0}, "--length is 0; it must be 1 or more"),
-    "samples": ({"samples": 0}, "--samples is 0; it must be 1 or more"),
-    "batch": ({"batch_size": 0}, "--batch-size is 0; it must be 1 or more"),
-    "top-k beyond": ({"sampling": {"top_k": 5}}, "--top-k is 5; there are 4 tokens to draw from"),
-    "top-k": ({"sampling": {"top_k": 0}}, "--top-k is 0; it must be 1 or more"),
-    "top-p": ({"sampling": {"top_p": 0.0}}, "--top-p is 0.0; it must be above 0 and at most 1"),
-    "top-p beyond": ({"sampling": {"top_p": 1.5}}, "--top-p is 1.5"),
-    "temperature": ({"sampling": {"temperature": -1.0}}, "--temperature is -1.0; it must be 0 or more"),
-    "no temperature": ({"sampling": {"temperature": math.nan}}, "--temperature is nan"),
-    "seed": ({"sampling": {"seed": -1}}, "--seed is -1; it must be 0 or more"),
+    "length": ({"length": 0}, "^length is 0; it must be 1 or more"),
+    "samples": ({"samples": 0}, "^samples is 0; it must be 1 or more"),
+    "batch": ({"batch_size": 0}, "^batch_size is 0; it must be 1 or more"),
+    "top-k beyond": ({"sampling": {"top_k": 5}}, "^top_k is 5; there are 4 tokens to draw from"),
+    "top-k": ({"sampling": {"top_k": 0}}, "^top_k is 0; it must be 1 or more"),
+    "top-p": ({"sampling": {"top_p": 0.0}}, "^top_p is 0.0; it must be above 0 and at most 1"),
+    "top-p beyond": ({"sampling": {"top_p": 1.5}}, "^top_p is 1.5"),
+    "temperature": ({"sampling": {"temperature": -1.0}}, "^temperature is -1.0; it must be 0 or more"),
+    "no temperature": ({"sampling": {"temperature": math.nan}}, "^temperature is nan"),
+    "seed": ({"sampling": {"seed": -1}}, "^seed is -1; it must be 0 or more"),
 }
 
 

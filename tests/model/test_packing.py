@@ -48,6 +48,12 @@ def test_one_pass_over_several_gives_what_a_stream_gives_of_each(kind, output):
     torch.testing.assert_close(together, apart, rtol=1e-10, atol=1e-10, equal_nan=True)
 
 
+def test_padded_and_packed_at_once_is_refused():
+    borders = torch.tensor([0, 2, 5])
+    with pytest.raises(ValueError, match="give one of them"):
+        make_model("causal")(torch.full((1, 5), 7), lengths=torch.tensor([5]), cu_seqlens=borders)
+
+
 @pytest.mark.parametrize("filling", [4, 7], ids=["pad", "A"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_padding_changes_no_result_whatever_it_holds(kind, filling):

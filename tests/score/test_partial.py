@@ -60,6 +60,46 @@ def test_another_plan_is_refused_by_name_or_begun_anew(tmp_path):
         assert partial.done == {}
 
 
+def cut_values(folder):
+    os.truncate(folder / "values.f32", 100)
+
+
+def no_values(folder):
+    (folder / "values.f32").unlink()
+
+
+def a_plan_that_is_none(folder):
+    (folder / "plan.json").write_text("[]")
+
+
+def a_log_of_something_else(folder):
+    (folder / "done.jsonl").write_text("3\n")
+
+
+def a_log_that_is_no_json(folder):
+    (folder / "done.jsonl").write_text("[0, [[\n")
+
+
+@pytest.mark.parametrize(
+    ("damage", "file"),
+    [
+        (cut_values, "values.f32"),
+        (no_values, "values.f32"),
+        (a_plan_that_is_none, "plan.json"),
+        (a_log_of_something_else, "done.jsonl"),
+        (a_log_that_is_no_json, "done.jsonl"),
+    ],
+)
+def test_what_is_damaged_is_refused_and_not_gone_on_with(tmp_path, damage, file):
+    with open_partial(tmp_path) as partial:
+        partial.finish(0, [Sums(1, -2.0)])
+    damage(tmp_path / "out.partial")
+    with pytest.raises(RunError, match=rf"out\.partial/{file}: damaged; .* --force to begin anew"):
+        open_partial(tmp_path)
+    with open_partial(tmp_path, force=True) as partial:
+        assert partial.done == {}
+
+
 def test_a_log_without_a_plan_counts_for_nothing(tmp_path):
     with open_partial(tmp_path) as partial:
         partial.finish(0, [Sums(1, -2.0)])

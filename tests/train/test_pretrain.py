@@ -179,7 +179,7 @@ def test_init_reads_the_layout_of_others(make_config, tmp_path):
         ({"alphabet": "bytes"}, {}, "reads bytes, the options ask for dna"),
         ({"alphabet": "tokens", "vocab_rows": 16}, {}, "takes token ids, not sequences"),
         ({"direction": "bidirectional"}, {}, "has direction bidirectional, the options ask for causal"),
-        ({}, {"revision": "v1"}, "--revision v1 is of a name on the hub"),
+        ({}, {"revision": "v1"}, "^revision v1 is of a name on the hub"),
         ({}, {"revision": "v1", "init": None, "d_model": 8}, "--revision is that of a hub name in --init"),
     ],
     ids=["no-bos", "bytes", "ids-alone", "direction", "revision-of-a-folder", "revision-of-nothing"],

@@ -125,7 +125,7 @@ def _layout_of(path: Path, alphabet: str | None) -> Layout:
     if read.get("format") == FORMAT:
         layout = native_layout(read, path)
         if alphabet not in (None, layout.config.alphabet):
-            raise values.refuse(f"the model has the alphabet {layout.config.alphabet}; leave out --alphabet {alphabet}")
+            raise values.refuse(f"the model has the alphabet {layout.config.alphabet}; it cannot be read as {alphabet}")
         return layout
     alphabet_of = partial(_alphabet_of, values, path.parent, alphabet)
     match read.get("model_type"):

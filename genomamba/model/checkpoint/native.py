@@ -55,7 +55,9 @@ def native_layout(values: Mapping[str, Any], path: Path) -> Layout:
         Where it is damaged, or of a later format.
     """
     version = values.get("format_version")
-    if not isinstance(version, int) or version > FORMAT_VERSION:
+    if not isinstance(version, int):
+        raise RunError(f"{path}: format_version is {version!r}; it must be a whole number, as it was written")
+    if version > FORMAT_VERSION:
         raise RunError(f"{path}: format version {version}, but {FORMAT_VERSION} is read; upgrade genomamba")
     try:
         config, training = ModelConfig.from_dict(values["model"]), dict(values["training"])

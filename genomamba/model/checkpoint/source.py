@@ -45,7 +45,7 @@ def find_folder(model: str | Path, revision: str | None = None) -> Path:
         return _fetch(str(model), revision)
     folder = Path(model)
     if revision is not None:
-        raise ConfigError(f"--revision {revision} is of a name on the hub, and {model} is a path; leave it out")
+        raise ConfigError(f"{revision} is of a name on the hub, and {model} is a path; leave it out", option="revision")
     if not folder.exists():
         raise RunError(f"{model}: no such folder; give a run folder, a checkpoint folder, or OWNER/NAME on the hub")
     if not folder.is_dir():

@@ -112,6 +112,7 @@ def causal_conv1d(
         results = conv_reference(x, weight, bias, activation, initial_state, reverse, cu_seqlens)
         return results if return_final_state else results[0]
 
+    _checks.check_tangents("causal_conv1d", x, weight, bias, initial_state)
     # The kernels take all but x in the dtype of the state.
     wide = _checks.state_dtype(x.dtype)
     parameters = [None if p is None else p.to(wide).contiguous() for p in (weight, bias, initial_state)]

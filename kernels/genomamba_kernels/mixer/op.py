@@ -121,6 +121,7 @@ def fused_mixer(
 
     wide = _checks.state_dtype(x.dtype)
     named = {"x": x} | weights._asdict() | states
+    _checks.check_tangents("fused_mixer", *named.values())
     ready = [
         None
         if tensor is None

@@ -152,6 +152,7 @@ def selective_scan(
     dtype = u.dtype if all(x.dtype == u.dtype for x in sequences) else torch.float32
     wide = _checks.state_dtype(u.dtype)
     tensors = (u, delta, A, B, C, D, z, delta_bias, initial_state)
+    _checks.check_tangents("selective_scan", *tensors)
     keep = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
     dtypes = (dtype, dtype, wide, dtype, dtype, wide, dtype, wide, wide)
     ready = [None if x is None else x.to(kind).contiguous() for x, kind in zip(tensors, dtypes, strict=True)]

@@ -69,11 +69,14 @@ def _turn(padded: int, wide: bool, full: bool, target: Target) -> tuple[int, int
         return 1, 2
     if target.backend == "hip":
         return (2 if full and padded <= 64 else 1), 4
-    if 80 <= target.arch < 90 and padded > 16:
+    old = _TRITON < (3, 6)
+    if padded == 32 and (80 < target.arch < 90 or (old and target.arch >= 90)):
+        return 1, 4
+    if padded > 16 and 80 <= target.arch < 90:
         # Two positions of four states take all 255 registers there, and under one Triton or the other a few more.
-        return (1, 4) if target.arch > 80 and padded == 32 else (2, 2)
+        return 2, 2
     # On 100 to 119 pairs of numbers are multiplied at once, and older compilers move too many to their places.
-    paired = 100 <= target.arch < 120 and _TRITON < (3, 6)
+    paired = 100 <= target.arch < 120 and old
     return (4 if target.arch >= 90 and padded <= 16 and full and not paired else 2), 4
 
 

@@ -100,6 +100,24 @@ def test_state_spaces_weights_give_the_same_logits(make_theirs, distance, write,
     assert distance(logits(found), logits(theirs)) < 1e-5
 
 
+def test_a_state_spaces_head_of_its_own_gives_the_same_logits(make_theirs, distance, write, tmp_path):
+    theirs = make_theirs(tie_word_embeddings=False)
+    config, tensors = as_state_spaces(theirs)
+    found = load_model(write(tmp_path, config | {"tie_embeddings": False}, tensors), alphabet="dna")
+    assert distance(logits(found), logits(theirs)) < 1e-5
+
+
+def test_a_state_spaces_network_may_have_layer_norm(make_theirs, draw, distance, write, tmp_path):
+    theirs = make_theirs()
+    for layer in theirs.backbone.layers:
+        layer.norm = torch.nn.LayerNorm(24, eps=1e-5)
+    theirs.backbone.norm_f = torch.nn.LayerNorm(24, eps=1e-5)
+    draw(dict(theirs.named_parameters()))
+    config, tensors = as_state_spaces(theirs)
+    found = load_model(write(tmp_path, config | {"rms_norm": False}, tensors), alphabet="dna")
+    assert distance(logits(found), logits(theirs)) < 1e-5
+
+
 def test_half_precision_is_read_as_float32(make_theirs, distance, write, tmp_path):
     theirs = make_theirs()
     config, tensors = as_state_spaces(theirs.bfloat16())

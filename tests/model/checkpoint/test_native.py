@@ -1,6 +1,7 @@
 """Weights on disk come back as they were, and what does not fit is refused by name."""
 
 import json
+import re
 
 import pytest
 import safetensors.torch
@@ -84,6 +85,11 @@ def later_format(folder):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 99}))
 
 
+def format_as_text(folder):
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": "2"}))
+
+
 def no_object(folder):
     (folder / "config.json").write_text("[1, 2]")
 
@@ -123,6 +129,7 @@ def unknown_field(folder):
         (truncate, "damaged"),
         (other_format, "model_type 'bert'; what is read is genomamba, state-spaces Mamba-1"),
         (later_format, "format version 99, but 2 is read; upgrade genomamba"),
+        (format_as_text, "format_version is '2'; it must be a whole number"),
         (unknown_field, "unknown fields depth"),
         (no_object, "it should hold a JSON object"),
         (no_model, r"damaged \(KeyError\('model'\)\)"),
@@ -137,6 +144,33 @@ def test_what_does_not_fit_is_named_in_one_line(tmp_path, damage, message):
     with pytest.raises(GenomambaError, match=message) as caught:
         load_model(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"d_model": 8.0}, "model.d_model is 8.0; it must be of type int"),
+        ({"d_model": True}, "model.d_model is True; it must be of type int"),
+        ({"d_model": "8"}, "model.d_model is '8'; it must be of type int"),
+        ({"tie_head": 1}, "model.tie_head is 1; it must be of type bool"),
+        ({"alphabet": None}, "model.alphabet is None; it must be of type str"),
+        ({"norm_eps": "1e-5"}, "model.norm_eps is '1e-5'; it must be of type float"),
+        ({"norm_eps": -1}, "model.norm_eps is -1; it must be a number above 0"),
+        ({"norm_eps": float("nan")}, "model.norm_eps is nan; it must be a number above 0"),
+    ],
+    ids=str,
+)
+def test_a_setting_of_another_type_is_named(tmp_path, changes, message):
+    make_saved(tmp_path)
+    path = tmp_path / "config.json"
+    values = json.loads(path.read_text())
+    values["model"] |= changes
+    path.write_text(json.dumps(values))
+    with pytest.raises(GenomambaError, match=f"config.json: {re.escape(message)}"):
+        load_model(tmp_path)
+    values["model"] |= {name: getattr(ModelConfig(d_model=8), name) for name in changes} | {"norm_eps": 1}
+    path.write_text(json.dumps(values))
+    assert load_model(tmp_path).config.norm_eps == 1
 
 
 def test_a_config_of_the_first_format_is_read(tmp_path):
@@ -176,7 +210,7 @@ def test_loading_draws_no_weights(tmp_path):
 def test_an_alphabet_that_the_model_does_not_have_is_refused(tmp_path):
     make_saved(tmp_path)
     assert load_model(tmp_path, alphabet="dna").config.alphabet == "dna"
-    with pytest.raises(GenomambaError, match="the model has the alphabet dna; leave out --alphabet bytes"):
+    with pytest.raises(GenomambaError, match="the model has the alphabet dna; it cannot be read as bytes"):
         load_model(tmp_path, alphabet="bytes")
 
 
@@ -185,8 +219,8 @@ def test_an_alphabet_that_the_model_does_not_have_is_refused(tmp_path):
     [
         ("nowhere", {}, "nowhere: no such folder; give a run folder"),
         ("{folder}/model.safetensors", {}, "is a file; give the folder that holds"),
-        ("{folder}", {"revision": "main"}, "--revision main is of a name on the hub"),
-        ("{folder}", {"alphabet": "rna"}, "--alphabet is 'rna'; it must be dna, bytes, tokens, or all tokens"),
+        ("{folder}", {"revision": "main"}, "^revision main is of a name on the hub"),
+        ("{folder}", {"alphabet": "rna"}, "^alphabet is 'rna'; it must be dna, bytes, tokens, or all tokens"),
     ],
     ids=["nowhere", "file", "revision", "alphabet"],
 )

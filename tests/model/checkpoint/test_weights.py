@@ -85,6 +85,13 @@ def a_cut_pickle(folder):
     return path
 
 
+def a_cut_pickle_of_the_old_form(folder):
+    path = folder / "pytorch_model.bin"
+    torch.save({"a": A}, path, _use_new_zipfile_serialization=False)
+    path.write_bytes(path.read_bytes()[:200])
+    return path
+
+
 def an_empty_pickle(folder):
     (folder / "pytorch_model.bin").touch()
     return folder / "pytorch_model.bin"
@@ -119,6 +126,7 @@ def an_index_without_its_map(folder):
         (an_entry_that_is_no_tensor, "state_dict is a dict; it should hold tensors by name"),
         (a_list, "holds a list; it should hold tensors by name"),
         (a_cut_pickle, "damaged"),
+        (a_cut_pickle_of_the_old_form, "damaged or unreadable"),
         (an_empty_pickle, "damaged"),
         (text_for_safetensors, "damaged or unreadable"),
         (a_shard_that_is_absent, "model-00002-of-00002.safetensors is not there, one of 2 shards"),
