@@ -61,11 +61,13 @@ class MarginalSettings:
 
     def __post_init__(self) -> None:
         if self.context is not None and self.context < 4:
-            raise ConfigError(f"context is {self.context}; it must be 4 or more, such as 1024")
+            raise ConfigError(f"is {self.context}; it must be 4 or more, such as 1024", option="context")
         if unknown := set(self.scores) - set(COLUMNS):
-            raise ConfigError(f"{min(unknown)!r} is no score; there are {', '.join(COLUMNS)}")
+            raise ConfigError(
+                f"has {min(unknown)!r}, which is no score; there are {', '.join(COLUMNS)}", option="scores"
+            )
         if self.flank < 0:
-            raise ConfigError(f"flank is {self.flank}; it must be 0 or more, such as 32")
+            raise ConfigError(f"is {self.flank}; it must be 0 or more, such as 32", option="flank")
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,7 +219,7 @@ def test_short_and_unknown_sequence_is_finite(model, make_genome, text):
     ("options", "message"),
     [
         ({"context": 3}, "context is 3; it must be 4 or more"),
-        ({"context": 64, "scores": ("llr",)}, "'llr' is no score; there are wt_marginal"),
+        ({"context": 64, "scores": ("llr",)}, "scores has 'llr', which is no score; there are wt_marginal"),
         ({"context": 64, "flank": -1}, "flank is -1; it must be 0 or more"),
     ],
     ids=str,
