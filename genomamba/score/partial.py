@@ -145,7 +145,7 @@ class Partial:
 
 
 def plan_of(model: LanguageModel, genome: Genome, stretches: Sequence[Interval]) -> dict[str, Any]:
-    """Return what any scoring of stretches depends on: this package, the weights, the device, the files, the stretches."""
+    """Return what any scoring of stretches depends on: package, weights, device, files, stretches."""
     places = "\n".join(f"{one.contig}\t{one.start}\t{one.end}" for one in stretches)
     return {
         "genomamba": genomamba.__version__,
