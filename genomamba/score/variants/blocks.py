@@ -129,9 +129,8 @@ class Block:
         """Return the coming tokens of the reference."""
         end = self.at + count
         if end > self._fetched + self._tokens.size:
-            self._fetched = self.at
-            self._tokens = self._sequence.tokens(self.at, min(self.at + max(count, _FETCHED), len(self._sequence)))
-            self._tokens = np.append(self._tokens, np.full(count, self._filler))
+            read = self._sequence.tokens(self.at, min(self.at + _FETCHED, len(self._sequence)))
+            self._fetched, self._tokens = self.at, np.append(read, np.full(-read.size % count, self._filler))
         return self._tokens[self.at - self._fetched : end - self._fetched]
 
     def wants_terms(self, count: int) -> bool:
