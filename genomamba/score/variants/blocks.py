@@ -11,14 +11,13 @@ import numpy as np
 
 from genomamba.alphabet import TokenArray
 from genomamba.model.state import MambaState
-from genomamba.score.variants.grid import PIECE
+from genomamba.score.variants.grid import PIECE, RUN_UP
 from genomamba.score.variants.haplotype import Edit, StrandOfContig, haplotype
 from genomamba.score.variants.lanes import Float64Array
 
 __all__ = ["Allele", "Block", "Site"]
 
-_FETCHED: Final = 64 * PIECE
-_UNWANTED: Final = np.full(PIECE, np.nan)
+_FETCHED: Final = RUN_UP
 
 
 @dataclass(slots=True, eq=False)
@@ -82,8 +81,8 @@ class Block:
     ----------
     sequence : StrandOfContig
         What is read.
-    first : int
-        First base that is read, behind [BOS].
+    first, start : int
+        First base that is read, behind [BOS], and first base of the block.
     sites : iterator of Site
         Variants of the block, in the order of their starts; taken as they are met.
     state : MambaState
@@ -93,17 +92,29 @@ class Block:
     """
 
     def __init__(
-        self, sequence: StrandOfContig, first: int, sites: Iterator[Site], state: MambaState, bos: int, filler: int
+        self,
+        sequence: StrandOfContig,
+        first: int,
+        start: int,
+        sites: Iterator[Site],
+        state: MambaState,
+        bos: int,
+        filler: int,
     ) -> None:
-        self.state, self.before, self.at = state, bos, first
+        self.state, self.before, self.at, self._start = state, bos, first, start
         self._sequence, self._sites, self._filler = sequence, sites, filler
         self._next = next(sites, None)
         self._open: deque[Site] = deque()
         self._wanted = first
-        self._arrived: deque[Float64Array | None] = deque()
+        self._arrived: deque[Float64Array] = deque()
         # Terms of the reference from `_from` on, no more than open sites need.
         self._from, self._terms = first, np.empty(0)
         self._fetched, self._tokens = first, np.empty(0, np.int64)
+
+    @property
+    def is_far(self) -> bool:
+        """Whether so many bases come before the block that they are read at once, and by themselves."""
+        return self.at + RUN_UP <= self._start
 
     @property
     def is_read(self) -> bool:
@@ -137,16 +148,15 @@ class Block:
         """Whether the coming piece is compared with that of an allele."""
         return self.at < self._wanted
 
-    def take(self, terms: Float64Array | None) -> None:
+    def take(self, count: int, terms: Float64Array | None) -> None:
         """Note the terms of a piece; they are looked at by `settle`."""
-        self._arrived.append(terms)
-        self.at += PIECE
+        self._arrived.append(np.full(count, np.nan) if terms is None else terms)
+        self.at += count
 
     def settle(self) -> None:
         """Report the variants whose terms are all there."""
         while self._arrived:
-            terms = self._arrived.popleft()
-            self._terms = np.append(self._terms, _UNWANTED if terms is None else terms)
+            self._terms = np.append(self._terms, self._arrived.popleft())
         while self._open and self._open[0].terms is not None and self._open[0].end <= self._from + self._terms.size:
             site = self._open.popleft()
             site.settle(self._terms[site.edit.start - self._from : site.end - self._from])
@@ -192,10 +202,10 @@ class Allele:
         """Whether a base from the variant on comes."""
         return self.at + count > self.lead
 
-    def take(self, terms: Float64Array | None) -> None:
+    def take(self, count: int, terms: Float64Array | None) -> None:
         """Keep the terms of a piece."""
         assert terms is not None
         self.terms.append(terms)
-        self.at += PIECE
+        self.at += count
         if self.is_read:
             self.site.terms = np.concatenate(self.terms)[self.lead : self.lead + self.site.alternative]

@@ -32,7 +32,7 @@ from genomamba.score.variants.status import Status, status_of
 
 __all__ = ["CausalScore", "CausalSettings", "default_batch_size", "measure_tail", "score_causal"]
 
-_NUMBERS_A_TENSOR: Final = 1 << 18
+_NUMBERS_A_TENSOR: Final = 1 << 20
 _ROUND: Final = 16
 _TAIL: Final = 4
 
@@ -113,7 +113,7 @@ class _Record:
 
 
 def default_batch_size(model: LanguageModel) -> int:
-    """Return so many sequences that the largest tensors of a pass take 1 MiB: larger ones are no faster on a CPU."""
+    """Return so many sequences that the largest tensors of a pass take 4 MiB: larger ones are no faster on a CPU."""
     return min(64, max(4, _NUMBERS_A_TENSOR // (model.config.d_inner * PIECE)))
 
 
@@ -154,8 +154,7 @@ def score_causal(
     """
     if "-" in settings.strands and not genome.alphabet.has_complement:
         raise ConfigError(f"--strand is -; the {genome.alphabet.name} alphabet has one strand alone, +")
-    lanes = Lanes(model, settings.batch_size or default_batch_size(model), PIECE)
-    lanes.start()
+    lanes = Lanes(model, settings.batch_size or default_batch_size(model))
     return _scores(lanes, _Source(lanes, genome, contig, variants, settings))
 
 
@@ -187,9 +186,9 @@ def measure_tail(
 
 
 def _scores(lanes: Lanes, source: _Source) -> Iterator[CausalScore]:
-    schedule = Schedule(lanes, source.blocks())
-    records = source.records
     threads = torch.get_num_threads() if lanes.device.type == "cpu" else 1
+    schedule = Schedule(lanes, source.blocks(), threads)
+    records = source.records
     with side_by_side(threads) as on_each:
         more = True
         while more:
@@ -259,4 +258,5 @@ class _Source:
         sites.sort(key=lambda site: site.edit.start)
         sequence = StrandOfContig(self._genome, self._contig, strand)
         alphabet, state = self._lanes.alphabet, self._lanes.start()
-        return Block(sequence, self._grid.first(number), iter(sites), state, alphabet.bos, alphabet.unknown)
+        first, start = self._grid.first(number), self._grid.start(number)
+        return Block(sequence, first, start, iter(sites), state, alphabet.bos, alphabet.unknown)
