@@ -40,10 +40,6 @@ class Grid:
         """Return the first position of a block."""
         return 0 if self.context is None else block * (self.context // 2)
 
-    def end(self, block: int) -> int | None:
-        """Return the position behind a block; None for one without end."""
-        return None if self.context is None else self.start(block + 1)
-
     def first(self, block: int) -> int:
         """Return the first base of the sequence in which variants of a block are scored."""
         return self.start(max(0, block - 1))
