@@ -132,9 +132,13 @@ class Block:
             met.append(site)
         if not met:
             return []
-        # A copy: what the state is a part of, the states of all that went through the pass, need not be kept.
-        state = MambaState.stack([self.state])
-        return [Allele(self, site, self.at, state, self.before, self._sequence, self._filler) for site in met]
+        self.rest()
+        return [Allele(self, site, self.at, self.state, self.before, self._sequence, self._filler) for site in met]
+
+    def rest(self) -> None:
+        """Let go of the states of others that went through the last pass, which the state is a part of."""
+        if self.state.scan.untyped_storage().nbytes() > self.state.scan.nbytes:
+            self.state = MambaState.stack([self.state])
 
     def targets(self, count: int) -> TokenArray:
         """Return the coming tokens of the reference."""

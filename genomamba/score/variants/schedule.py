@@ -65,6 +65,8 @@ class Schedule:
             alleles = [self._alleles.popleft() for _ in range(min(share, len(self._alleles)))]
             blocks = {age: self._near.pop(age) for age in sorted(self._near)[: share - len(alleles)]}
             length = PIECE
+            for block in self._near.values():
+                block.rest()
             for block in blocks.values():
                 self._alleles.extend(block.alleles())
         self._running += len(alleles) + len(blocks)

@@ -12,6 +12,7 @@ from genomamba.errors import ConfigError, DataError, RunError
 from genomamba.model.process import set_threads
 from genomamba.score.variants.brute_force import score_variant
 from genomamba.score.variants.causal import CausalSettings, default_batch_size, measure_tail, score_causal
+from genomamba.score.variants.grid import RUN_UP
 from genomamba.score.variants.status import Status
 from toys import MarkovModel, RecallingModel, dna_table
 
@@ -146,6 +147,29 @@ def test_scores_are_those_of_brute_force(make_genome, make_model, draw_text, dra
     assert worst(scores, lambda variant: score_variant(model, genome, "one", variant, settings)) < allowed
 
 
+def test_what_comes_before_a_block_is_read_in_long_pieces(make_genome, make_model, draw_text, draw_variants):
+    text, model = draw_text(19_000), make_model()
+    settings = CausalSettings(context=2 * RUN_UP + 202, horizon=150)
+    genome, variants = make_genome({"one": text}), draw_variants(text, 20)
+    scores = run(model, genome, variants, settings)
+    assert worst(scores, lambda variant: score_variant(model, genome, "one", variant, settings)) < 1e-9
+    assert bits(run(model, genome, variants[::3], settings)).items() <= bits(scores).items()
+
+
+@pytest.mark.parametrize("context", [128, None])
+def test_the_other_strand_meets_variants_by_their_ends(make_genome, make_model, draw_text, make_oracle, context):
+    text, model = draw_text(600, runs=0).upper(), make_model()
+    settings = CausalSettings(context=context, horizon=200)
+    variants = []
+    for start in range(40, 560, 13):
+        for size in (90, 1, 25, 3):
+            ref = text[start : start + size]
+            variants += [Variant("one", start, ref, "G" if len(ref) > 1 else "ACGT".replace(ref, "")[0])]
+    variants = [one for one in variants if one.ref != one.alt]
+    scores = run(model, make_genome({"one": text}), variants, settings)
+    assert worst(scores, lambda variant: make_oracle(model, text)(variant, settings)) < 1e-9
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "allowed"), [(torch.float64, 1e-9), (torch.float32, 1e-3)], ids=str)
 def test_ten_thousand_variants(make_genome, make_model, draw_text, draw_variants, make_oracle, dtype, allowed):
@@ -275,6 +299,19 @@ def test_variants_are_read_no_farther_than_needed(make_genome, make_model, draw_
     assert len(list(scores)) == 1_999
 
 
+def test_along_the_plus_strand_a_whole_contig_is_scored_as_its_variants_come(make_genome, make_model, draw_text):
+    text, model, taken = draw_text(20_000, runs=0).upper(), make_model(), []
+    variants = (
+        taken.append(start) or Variant("one", start, text[start], "ACGT".replace(text[start], "")[0])
+        for start in range(0, 20_000, 10)
+    )
+    settings = CausalSettings(context=None, horizon=20, batch_size=2, strands=("+",))
+    scores = score_causal(model, make_genome({"one": text}), "one", variants, settings)
+    next(scores)
+    assert len(taken) < 1_000
+    assert len(list(scores)) == 1_999
+
+
 def test_no_variants_no_scores(make_genome, make_model):
     assert run(make_model(), make_genome({"one": "ACGT"}), []) == []
 
@@ -324,4 +361,5 @@ def test_settings_that_cannot_be(setting, message):
 
 def test_wide_models_have_fewer_lanes(make_model):
     assert default_batch_size(make_model()) == 64
-    assert default_batch_size(make_model(d_model=1024, num_layers=1)) == 4
+    assert default_batch_size(make_model(d_model=512, num_layers=1)) == 16
+    assert default_batch_size(make_model(d_model=4096, d_state=1, num_layers=1)) == 4
