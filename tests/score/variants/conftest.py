@@ -109,7 +109,8 @@ class Oracle:
             blocks = [k for k in range(len(ref) // half + 2) if k * half <= at < (k + 1) * half]
             first = max(0, (blocks[0] - 1) * half)
         horizon, longer = settings.horizon, len(alt) - len(ref)
-        of_ref, of_alt = self._terms(ref[first:])[at - first :], self._terms(alt[first:])[at - first :]
+        # What lies farther is compared with nothing.
+        of_ref, of_alt = (self._terms(text[first : at + horizon])[at - first :] for text in (ref, alt))
         equal = min(horizon, len(of_ref), len(of_alt))
         llr = sum(of_alt[:equal]) - sum(of_ref[:equal])
         count = horizon - longer if longer > 0 else horizon
