@@ -2,8 +2,9 @@
 
     python benchmarks/variants.py --fasta chr20.fa.gz [--contig 20] [--start 30000000]
 
-Random SNVs within a stretch, both strands, weights random. Both ways are timed in one process, in turns, and
-compared; brute force on some of the variants, spread evenly. Results are appended to benchmarks/results/<machine>/variants.jsonl.
+Random SNVs within a stretch, both strands, weights random. Both ways are timed in one process and compared; brute
+force on some of the variants, spread evenly, half of them before the other way and half after it. Results are appended
+to benchmarks/results/<machine>/variants.jsonl.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Intervals are 0-based and half-open; region strings are 1-based and inclusive; variants are known by their alleles."""
+"""Intervals are 0-based and half-open, region strings 1-based and inclusive; variants are known by their alleles."""
 
 import pytest
 

@@ -83,14 +83,14 @@ class Mixer(nn.Module):
         return F.linear(x_blm, weight_x, bias_x), F.linear(x_blm, weight_z, bias_z)
 
     def mix(
-        self, x_bld: Tensor, z_bld: Tensor, state: MixerState | None = None, cu_seqlens: Tensor | None = None
+        self, x_bld: Tensor, z_bld: Tensor | None, state: MixerState | None = None, cu_seqlens: Tensor | None = None
     ) -> tuple[Tensor, MixerState]:
         """Convolve, scan and gate.
 
         Parameters
         ----------
         x_bld, z_bld : (batch, length, d_inner)
-            As `project_in` gives them, of one dtype.
+            As `project_in` gives them, of one dtype. Without z_bld nothing is gated.
         state : MixerState, optional
             What the piece before this one, in the direction of the mixer, returned.
         cu_seqlens : (sequences + 1,), int64, optional
@@ -136,6 +136,12 @@ class Mixer(nn.Module):
         """Map one piece of a sequence, (batch, length, d_model), from the state before it to the state after it."""
         y_bld, state = self.mix(*self.project_in(x_blm), state)
         return self.out_proj(y_bld), state
+
+    def follow(self, x_blm: Tensor, state: MixerState | None) -> MixerState:
+        """Return the state that `advance` returns, for less than its output costs."""
+        weight, bias = self.in_proj.weight.chunk(2)[0], self.in_proj.bias
+        x_bld = F.linear(x_blm, weight, None if bias is None else bias.chunk(2)[0])
+        return self.mix(x_bld, None, state)[1]
 
     def forward(self, x_blm: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
         """Map (batch, length, d_model) to the same shape."""

@@ -11,14 +11,13 @@ import numpy as np
 
 from genomamba.alphabet import TokenArray
 from genomamba.model.state import MambaState
-from genomamba.score.variants.grid import PIECE
+from genomamba.score.variants.grid import PIECE, RUN_UP
 from genomamba.score.variants.haplotype import Edit, StrandOfContig, haplotype
 from genomamba.score.variants.lanes import Float64Array
 
 __all__ = ["Allele", "Block", "Site"]
 
-_FETCHED: Final = 64 * PIECE
-_UNWANTED: Final = np.full(PIECE, np.nan)
+_FETCHED: Final = RUN_UP
 
 
 @dataclass(slots=True, eq=False)
@@ -82,8 +81,8 @@ class Block:
     ----------
     sequence : StrandOfContig
         What is read.
-    first : int
-        First base that is read, behind [BOS].
+    first, start : int
+        First base that is read, behind [BOS], and first base of the block.
     sites : iterator of Site
         Variants of the block, in the order of their starts; taken as they are met.
     state : MambaState
@@ -93,17 +92,29 @@ class Block:
     """
 
     def __init__(
-        self, sequence: StrandOfContig, first: int, sites: Iterator[Site], state: MambaState, bos: int, filler: int
+        self,
+        sequence: StrandOfContig,
+        first: int,
+        start: int,
+        sites: Iterator[Site],
+        state: MambaState,
+        bos: int,
+        filler: int,
     ) -> None:
-        self.state, self.before, self.at = state, bos, first
+        self.state, self.before, self.at, self._start = state, bos, first, start
         self._sequence, self._sites, self._filler = sequence, sites, filler
         self._next = next(sites, None)
         self._open: deque[Site] = deque()
         self._wanted = first
-        self._arrived: deque[Float64Array | None] = deque()
+        self._arrived: deque[Float64Array] = deque()
         # Terms of the reference from `_from` on, no more than open sites need.
         self._from, self._terms = first, np.empty(0)
         self._fetched, self._tokens = first, np.empty(0, np.int64)
+
+    @property
+    def is_far(self) -> bool:
+        """Whether so many bases come before the block that they are read at once, and by themselves."""
+        return self.at + RUN_UP <= self._start
 
     @property
     def is_read(self) -> bool:
@@ -121,33 +132,35 @@ class Block:
             met.append(site)
         if not met:
             return []
-        # A copy: what the state is a part of, the states of all that went through the pass, need not be kept.
-        state = MambaState.stack([self.state])
-        return [Allele(self, site, self.at, state, self.before, self._sequence, self._filler) for site in met]
+        self.rest()
+        return [Allele(self, site, self.at, self.state, self.before, self._sequence, self._filler) for site in met]
+
+    def rest(self) -> None:
+        """Let go of the states of others that went through the last pass, which the state is a part of."""
+        if self.state.scan.untyped_storage().nbytes() > self.state.scan.nbytes:
+            self.state = MambaState.stack([self.state])
 
     def targets(self, count: int) -> TokenArray:
         """Return the coming tokens of the reference."""
         end = self.at + count
         if end > self._fetched + self._tokens.size:
-            self._fetched = self.at
-            self._tokens = self._sequence.tokens(self.at, min(self.at + max(count, _FETCHED), len(self._sequence)))
-            self._tokens = np.append(self._tokens, np.full(count, self._filler))
+            read = self._sequence.tokens(self.at, min(self.at + _FETCHED, len(self._sequence)))
+            self._fetched, self._tokens = self.at, np.append(read, np.full(-read.size % count, self._filler))
         return self._tokens[self.at - self._fetched : end - self._fetched]
 
     def wants_terms(self, count: int) -> bool:
         """Whether the coming piece is compared with that of an allele."""
         return self.at < self._wanted
 
-    def take(self, terms: Float64Array | None) -> None:
+    def take(self, count: int, terms: Float64Array | None) -> None:
         """Note the terms of a piece; they are looked at by `settle`."""
-        self._arrived.append(terms)
-        self.at += PIECE
+        self._arrived.append(np.full(count, np.nan) if terms is None else terms)
+        self.at += count
 
     def settle(self) -> None:
         """Report the variants whose terms are all there."""
         while self._arrived:
-            terms = self._arrived.popleft()
-            self._terms = np.append(self._terms, _UNWANTED if terms is None else terms)
+            self._terms = np.append(self._terms, self._arrived.popleft())
         while self._open and self._open[0].terms is not None and self._open[0].end <= self._from + self._terms.size:
             site = self._open.popleft()
             site.settle(self._terms[site.edit.start - self._from : site.end - self._from])
@@ -193,10 +206,10 @@ class Allele:
         """Whether a base from the variant on comes."""
         return self.at + count > self.lead
 
-    def take(self, terms: Float64Array | None) -> None:
+    def take(self, count: int, terms: Float64Array | None) -> None:
         """Keep the terms of a piece."""
         assert terms is not None
         self.terms.append(terms)
-        self.at += PIECE
+        self.at += count
         if self.is_read:
             self.site.terms = np.concatenate(self.terms)[self.lead : self.lead + self.site.alternative]

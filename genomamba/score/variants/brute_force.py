@@ -13,8 +13,8 @@ from genomamba.coordinates import Variant
 from genomamba.data.genome import Genome
 from genomamba.model import LanguageModel
 from genomamba.model.streaming import stream
-from genomamba.score.variants.causal import CausalSettings
 from genomamba.score.variants.lanes import Float64Array
+from genomamba.score.variants.settings import CausalSettings
 
 __all__ = ["score_haplotypes", "score_variant"]
 
