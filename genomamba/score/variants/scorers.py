@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from genomamba.coordinates import Variant
@@ -14,7 +14,7 @@ from genomamba.errors import ConfigError
 from genomamba.model import LanguageModel
 from genomamba.score.reading import Strand
 from genomamba.score.variants.causal import CausalSettings, score_causal
-from genomamba.score.variants.config import WHOLE_CONTIG, ScoreConfig
+from genomamba.score.variants.config import WHOLE_CONTIG, VariantsConfig
 from genomamba.score.variants.marginal import COLUMNS, MarginalScore, MarginalSettings, score_marginal
 from genomamba.score.variants.status import Status, status_of
 
@@ -61,12 +61,15 @@ class Scorer:
         Bases that an allele may have.
     settings : dict
         What the numbers depend on, as plain values.
+    folded : bool
+        Whether a variant and its mirror on the other strand have the same numbers.
     """
 
-    def __init__(self, model: LanguageModel, genome: Genome, config: ScoreConfig, context: int | None) -> None:
+    def __init__(self, model: LanguageModel, genome: Genome, config: VariantsConfig, context: int | None) -> None:
         self._model, self._genome = model, genome
         self._keep = config.ref_mismatch == "keep"
         self._strands: tuple[Strand, ...] = ("+", "-") if config.strand == "both" else (config.strand,)
+        self.folded = len(self._strands) > 1 and genome.alphabet.has_complement
         self._causal: CausalSettings | None = None
         self._marginal: MarginalSettings | None = None
         if _is_causal(model):
@@ -133,7 +136,7 @@ class Scorer:
 
 
 def choose_scorer(
-    model: LanguageModel, name: str, genome: Genome, config: ScoreConfig, trained_context: int | None
+    model: LanguageModel, name: str, genome: Genome, config: VariantsConfig, trained_context: int | None
 ) -> Scorer:
     """Return what scores by a model.
 
@@ -159,10 +162,11 @@ def choose_scorer(
     return Scorer(model, genome, config, context)
 
 
-def tags_of(scorer: Scorer) -> list[Tag]:
-    """Return the tags of a scorer's columns, and behind them that of the status."""
+def tags_of(scorer: Scorer, others: Sequence[Tag] = ()) -> list[Tag]:
+    """Return the tags of a scorer's columns, behind them others, and then that of the status."""
     return [
         *(Tag(id=f"GM_{name.upper()}", number="A", type="Float", description=_TAGS[name]) for name in scorer.columns),
+        *others,
         STATUS_TAG,
     ]
 
