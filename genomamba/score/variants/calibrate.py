@@ -68,7 +68,7 @@ def calibrate(name: str, config: CalibrateConfig, *, emit: Callable[[str], None]
     keep_freed_memory()
     model = checkpoint.load(device).eval()
     genome = _open_genome(config, model.config.alphabet)
-    scorer = choose_scorer(model, name, genome, config, checkpoint.training.get("context"))
+    scorer = choose_scorer(model, name, genome, config.scoring, checkpoint.training.get("context"))
     with ExitStack() as stack:
         folder = stack.enter_context(working_folder(config))
         source = config.vcf or ", ".join(config.fasta)

@@ -7,11 +7,15 @@ allele waits in a folder beside the output.
 from __future__ import annotations
 
 import csv
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
 
 from genomamba.alphabet import get_alphabet
 from genomamba.coordinates import Variant
@@ -32,8 +36,14 @@ from genomamba.score.variants.selection import Selection, variants_of
 from genomamba.score.variants.status import Status
 from genomamba.score.variants.steps import STATUSES, at_rest, plan_of_files, score_alleles, working_folder
 from genomamba.score.variants.survey import scored_statuses, short_allele, take_survey
+from genomamba.score.variants.tail import TIMES_FARTHER, TailSample
 
 __all__ = ["score"]
+
+Float64Array = npt.NDArray[np.float64]
+
+_TAIL_SHARE: Final = 0.05
+"""Of the time for all scores, what may go into the measure of what lies beyond the horizon."""
 
 
 def score(name: str, config: ScoreConfig, *, command: str, emit: Callable[[str], None]) -> None:
@@ -65,7 +75,7 @@ def score(name: str, config: ScoreConfig, *, command: str, emit: Callable[[str],
     genome = Genome.open(
         list(config.fasta), alphabet, cache_dir=config.cache_dir, contigs=("*",), chrom_map=config.chrom_map
     )
-    scorer = choose_scorer(model, name, genome, config, checkpoint.training.get("context"))
+    scorer = choose_scorer(model, name, genome, config.scoring, checkpoint.training.get("context"))
     background = find_background(config.calibration, checkpoint.weights.parent, scorer, model, genome)
     with ExitStack() as stack:
         folder = stack.enter_context(working_folder(config))
@@ -82,11 +92,25 @@ def score(name: str, config: ScoreConfig, *, command: str, emit: Callable[[str],
         plan = plan_of_files(config, vcf, scorer) | {"shard": config.shard} | plan_of(model, genome, ())
         rows = survey.alleles * (len(scorer.columns) + 1)
         partial = stack.enter_context(Partial(folder, plan, rows, force=config.force))
-        score_alleles(vcf, selection, scorer, partial, survey.alleles)
+        began, tail = time.monotonic(), TailSample(survey.alleles)
+        score_alleles(vcf, selection, scorer, partial, survey.alleles, tail)
+        if scorer.causal is not None:
+            budget_s = _TAIL_SHARE * (time.monotonic() - began)
+            beyond = tail.measure(model, genome, scorer.causal, budget_s=budget_s)
+            emit(_tail_in_words(beyond, scorer.causal.horizon))
         written = _write(vcf, kind, selection, scorer, background, partial, config, command)
         partial.remove()
     if not is_stream(config.out):
         emit(f"{config.out}: {written}")
+
+
+def _tail_in_words(differences: Float64Array, horizon: int) -> str:
+    if not differences.size:
+        return f"beyond the horizon of {horizon:,} bases: not measured, no allele was scored now"
+    return (
+        f"beyond the horizon of {horizon:,} bases: over {TIMES_FARTHER} times as many, {differences.size} scores change by"
+        f" {np.median(differences):.2g} nats at the median, {differences.max():.2g} at most"
+    )
 
 
 def _write(

@@ -10,12 +10,13 @@ import tempfile
 from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from itertools import groupby
+from itertools import groupby, tee
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from genomamba.coordinates import Variant
 from genomamba.data.vcf import VcfReader
 from genomamba.data.vcf_output import is_stream
 from genomamba.errors import RunError
@@ -25,6 +26,7 @@ from genomamba.score.variants.config import VariantsConfig
 from genomamba.score.variants.scorers import Scorer
 from genomamba.score.variants.selection import Selection
 from genomamba.score.variants.status import Status
+from genomamba.score.variants.tail import TailSample
 
 __all__ = ["PART", "STATUSES", "at_rest", "plan_of_files", "score_alleles", "working_folder"]
 
@@ -37,8 +39,10 @@ STATUSES: Final = tuple(Status)
 _STREAM: Final = "-"
 
 
-def score_alleles(vcf: Path, selection: Selection, scorer: Scorer, partial: Partial, total: int) -> None:
-    """Score the alleles whose parts are not done, and put their values into a folder.
+def score_alleles(
+    vcf: Path, selection: Selection, scorer: Scorer, partial: Partial, total: int, tail: TailSample | None = None
+) -> None:
+    """Score the alleles whose parts are not done, put their values into a folder, and show them to a sample.
 
     Parameters
     ----------
@@ -52,6 +56,8 @@ def score_alleles(vcf: Path, selection: Selection, scorer: Scorer, partial: Part
         With room for every column and the status of every allele, float32.
     total : int
         Alleles that there are.
+    tail : TailSample, optional
+        Sees the alleles that are scored now, with their first score.
     """
     done = min(total, len(partial.done) * PART)
     if done:
@@ -60,7 +66,9 @@ def score_alleles(vcf: Path, selection: Selection, scorer: Scorer, partial: Part
         with VcfReader(vcf) as reader, Progress("scoring", "alleles", total, done) as progress:
             rows: list[tuple[float, ...]] = []
             at = done
-            for status, numbers in _scored(reader, selection, scorer, skip=done):
+            for contig, variant, status, numbers in _scored(reader, selection, scorer, skip=done):
+                if tail is not None:
+                    tail.see(contig, variant, numbers[0])
                 rows.append((*numbers, float(STATUSES.index(status))))
                 progress.add(1)
                 if len(rows) == PART or at + len(rows) == total:
@@ -78,12 +86,14 @@ def score_alleles(vcf: Path, selection: Selection, scorer: Scorer, partial: Part
 
 def _scored(
     reader: VcfReader, selection: Selection, scorer: Scorer, *, skip: int
-) -> Iterator[tuple[Status, tuple[float, ...]]]:
+) -> Iterator[tuple[str | None, Variant, Status, tuple[float, ...]]]:
     """Score the alleles after the first `skip`; what they give does not depend on those."""
     alleles = (allele for batch in selection.batches(reader) for allele in selection.alleles(batch))
     deque((next(alleles) for _ in range(skip)), maxlen=0)
     for contig, group in groupby(alleles, lambda allele: allele[0]):
-        yield from scorer.scores(contig, (variant for _, variant in group))
+        variants, kept = tee(variant for _, variant in group)
+        for variant, (status, numbers) in zip(kept, scorer.scores(contig, variants), strict=True):
+            yield contig, variant, status, numbers
 
 
 @contextmanager
