@@ -47,13 +47,15 @@ class Classes:
 
     def of(self, contig: str, variant: Variant) -> Chain:
         """Return the chain of a variant that lies within a contig; the bases that both alleles share do not count."""
-        least, kind = variant.trimmed(), variant.kind
-        if kind == "snv":
+        is_short = len(variant.ref) == len(variant.alt) == 1
+        least = variant if is_short else variant.trimmed()
+        if len(least.ref) == len(least.alt) == 1:
             context, masked = self._around(contig, least.start)
             key = (context[0] + least.ref + context[2]).upper(), least.alt.upper(), masked
             if key not in self._of_snv:
                 self._of_snv[key] = self._snv(*key)
             return self._of_snv[key]
+        kind = least.kind
         # An insertion stands behind a base, whose case counts; the first of a contig has none before it.
         at = max(0, least.start - 1) if kind == "insertion" else least.start
         _, masked = self._around(contig, min(at, self._genome.length(contig) - 1))
