@@ -41,9 +41,9 @@ def genome():
 
 @pytest.fixture
 def background(genome, folder):
-    """A VCF of random variants, some hundreds of each of a few classes."""
+    """A VCF of random variants of some classes, up to 60 of each."""
     drawn = draw_background(genome, [Interval("three", 0, 2_000)], 60, 0, folded=True, longest=8)
-    kept = [one for one in drawn if one.kind != "snv" or one.ref == "A"]
+    kept = [one for one in drawn if one.kind == "insertion" or (one.ref, one.alt) in (("A", "G"), ("T", "C"))]
     rows = [f"{one.contig}\t{one.start + 1}\t.\t{one.ref}\t{one.alt}\t.\t.\tDP=3\n" for one in kept]
     (folder / "background.vcf").write_text(HEADER + "".join(rows))
     return "background.vcf"
@@ -83,7 +83,7 @@ def test_the_background_itself_is_spread_evenly_over_each_class(background, geno
             uses = stored["classes"][uses]["parent"]
         of = np.sort(table.llr[[uses in one for one in table.chain]])
         assert stored["classes"][uses]["count"] == len(of)
-        exact = 1e-4 if len(of) <= 400 else 0.13
+        exact = 1e-4 if len(of) <= 400 else 0.26
         expected = [percentileofscore(of, value, kind="mean") for value in group.llr]
         assert group.pct.tolist() == pytest.approx(expected, abs=exact)
         width = 1.4826 * np.median(np.abs(of - np.median(of)))
@@ -217,6 +217,8 @@ def test_random_variants_belong_to_their_seed(folder, capsys):
 
 def test_a_masked_model_has_a_background_too(background, folder):
     common = ("--context", "64", "--threads", "1")
+    lines = (folder / background).read_text().splitlines(keepends=True)
+    (folder / background).write_text("".join([*lines[:2], *lines[2::4]]))
     calibrate("--vcf", background, *common, "--scores", "wt_marginal", "pseudo_llr", model="masked")
     score(background, "scored.vcf", *common, "--scores", "pseudo_llr", model="masked")
     assert "that have a lower GM_PSEUDO_LLR; calibration " in Path("scored.vcf").read_text()

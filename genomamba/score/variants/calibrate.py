@@ -161,15 +161,14 @@ def _collect(
     vcf: Path, selection: Selection, scorer: Scorer, genome: Genome, partial: Partial
 ) -> dict[Chain, Float32Array]:
     """Return the scores of each class, (variants, columns); 4 bytes a number."""
-    classes, found = Classes(genome, folded=scorer.folded), dict[Chain, array[float]]()
-    at, width = 0, len(scorer.columns) + 1
+    classes, at, width = Classes(genome, folded=scorer.folded), 0, len(scorer.columns) + 1
+    found: dict[Chain, array[float]] = {}
     with VcfReader(vcf) as reader:
         for batch in selection.batches(reader):
             count = sum(len(record.alts) for record in batch)
             values = partial.read(at * width, count * width).reshape(count, width)
-            is_scored = np.isfinite(values[:, :-1]).any(1).tolist()
-            for row, scored, (contig, variant) in zip(values, is_scored, selection.alleles(batch), strict=True):
-                if scored and contig is not None:
+            for row, (contig, variant) in zip(values, selection.alleles(batch), strict=True):
+                if contig is not None and np.isfinite(row[:-1]).any():
                     found.setdefault(classes.of(contig, variant), array("f")).frombytes(row[:-1].tobytes())
             at += count
     return {chain: np.frombuffer(numbers, np.float32).reshape(-1, width - 1) for chain, numbers in found.items()}

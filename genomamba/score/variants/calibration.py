@@ -203,8 +203,8 @@ def _described(values: Float32Array) -> dict[str, Any]:
     if distinct.size > _LEVELS.size:
         # Beside a value that many share, percents leap: its neighbours are kept, too.
         shared = np.flatnonzero(counts > values.size / len(_LEVELS))
-        kept = [np.searchsorted(percents, _LEVELS), shared - 1, shared, shared + 1]
-        kept = np.unique(np.concatenate(kept).clip(0, distinct.size - 1))
+        places = np.concatenate([np.searchsorted(percents, _LEVELS), shared - 1, shared, shared + 1])
+        kept = np.unique(places.clip(0, distinct.size - 1))
         distinct, percents = distinct[kept], percents[kept]
     median = float(np.median(exact))
     return {

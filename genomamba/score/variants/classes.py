@@ -68,7 +68,7 @@ class Classes:
             return "snv", ALL
         if self._folded and context[1] in "AG":
             context, alt = context[::-1].translate(_COMPLEMENT), alt.translate(_COMPLEMENT)
-        left, ref, right = context
+        left, ref, right = tuple(context)
         name = f"{left}[{ref}>{alt}]{right}"
         if ref + alt not in _TRANSITIONS:
             kind = "transversion"

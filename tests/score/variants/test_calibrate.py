@@ -79,9 +79,9 @@ def test_every_class_has_the_score_that_is_known(make, strand, known):
 
 
 def test_a_class_of_its_own_has_the_score_that_is_known(make):
-    found = make(draw(20_000), number=50)
+    found = make(draw(10_000).upper(), number=50)
     snvs = {name: one for name, one in found["classes"].items() if "[" in name and name.endswith("masked")}
-    assert len(snvs) == 192
+    assert len(snvs) == 96
     for name, one in snvs.items():
         left, ref, alt, right = (name[i] for i in (0, 2, 4, 6))
         assert one["scores"]["llr"]["count"] == 50
