@@ -13,6 +13,7 @@ GENOME = {
     "cohorts": {},
     "score": "",
     "shards": 1,
+    "labels": "",
 }
 MODEL = {"options": ""}
 

@@ -10,10 +10,35 @@ from typing import ClassVar, Literal
 from genomamba.errors import ConfigError
 from genomamba.score.config import Strands
 
-__all__ = ["WHOLE_CONTIG", "ScoreConfig"]
+__all__ = ["WHOLE_CONTIG", "ScoreConfig", "StudyConfig"]
 
 WHOLE_CONTIG = "contig"
 _SHARD = re.compile(r"(\d+)/(\d+)")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StudyConfig:
+    """What is asked about scores once they are there; the fields are those of `ScoreConfig`."""
+
+    labels: str | None = None
+    positive: tuple[str, ...] = ()
+    compare: tuple[str, ...] = ()
+    baselines: tuple[str, ...] = ()
+    markov_order: int | None = None
+    metrics: str | None = None
+    report: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.labels is None:
+            for name in ("positive", "compare", "metrics"):
+                if getattr(self, name):
+                    raise ConfigError(f"--{name} is about labels; name their field by --labels")
+        if "none" in self.baselines and len(self.baselines) > 1:
+            raise ConfigError(f"--baselines is {','.join(self.baselines)}; none stands alone")
+
+    def __bool__(self) -> bool:
+        """Whether anything is asked."""
+        return self.labels is not None or self.report is not None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,7 +46,8 @@ class ScoreConfig:
     """Everything that `genomamba score` can be told, beside the model."""
 
     SECTIONS: ClassVar[Mapping[str, str]] = {
-        "revision": "Model", "fasta": "Data", "scores": "Scoring", "out": "Output", "device": "Machine",
+        "revision": "Model", "fasta": "Data", "scores": "Scoring", "labels": "Labels", "out": "Output",
+        "device": "Machine",
     }  # fmt: skip
     """First setting of each section, and the section's heading in the help."""
 
@@ -64,6 +90,21 @@ class ScoreConfig:
     batch_size: int | None = None
     """llr: sequences that go through the model at once; changes no number. Default: by the width of the network."""
 
+    # Labels
+    labels: str | None = None
+    """Hold the scores against this field of INFO, or ID, QUAL, FILTER: a class, or a number."""
+    positive: tuple[str, ...] = ()
+    """Classes of --labels that are positive; all others are not."""
+    compare: tuple[str, ...] = ()
+    """Fields of numbers to hold against the labels beside the scores."""
+    baselines: tuple[Literal["markov", "random", "none"], ...] = ("markov", "random")
+    """What else to hold against them: a Markov model of the FASTA, the network with random weights (as much time
+    again), or none."""
+    markov_order: int | None = None
+    """Bases that the Markov model sees. Default: 8."""
+    metrics: str | None = None
+    """File of what was found: .json, or a table divided by tabs."""
+
     # Output
     out: str | None = None
     """File to write: .vcf, .vcf.gz, .bcf, .tsv, .tsv.gz or .parquet; - is standard output. Needed."""
@@ -71,6 +112,8 @@ class ScoreConfig:
     """v, z or b, as in bcftools, where the name of --out does not say it."""
     warnings: str | None = None
     """TSV of what was not scored: line of the VCF, code, text."""
+    report: str | None = None
+    """HTML page of what was scored: counts, histograms, the farthest variants, and what --labels found."""
     dry_run: bool = False
     """Read the variants, print what would be done, and stop."""
     resume: bool = False
@@ -99,7 +142,10 @@ class ScoreConfig:
             raise ConfigError("--resume goes on and --force begins anew; give one of them")
         if self.context not in (None, WHOLE_CONTIG) and not (self.context.isdecimal() and int(self.context) > 0):
             raise ConfigError(f"--context is {self.context!r}; it must be a number of bases, such as 8192, or contig")
+        if self.labels is not None and self.shard is not None:
+            raise ConfigError("--labels takes all records; score the shards, and give --labels to genomamba merge")
         self.part  # noqa: B018
+        self.study  # noqa: B018
 
     @property
     def part(self) -> tuple[int, int]:
@@ -110,3 +156,16 @@ class ScoreConfig:
         if match is None or not 1 <= int(match[1]) <= int(match[2]):
             raise ConfigError(f"--shard is {self.shard!r}; it must be as 3/16: the third of sixteen")
         return int(match[1]) - 1, int(match[2])
+
+    @property
+    def study(self) -> StudyConfig:
+        """What is asked about the scores. Raises `ConfigError` where that contradicts itself."""
+        return StudyConfig(
+            labels=self.labels,
+            positive=self.positive,
+            compare=self.compare,
+            baselines=self.baselines,
+            markov_order=self.markov_order,
+            metrics=self.metrics,
+            report=self.report,
+        )

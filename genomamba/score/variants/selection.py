@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from typing import Final, Protocol
 
 from genomamba.coordinates import Interval, Variant
 from genomamba.data.bed import read_bed
@@ -12,13 +13,30 @@ from genomamba.data.vcf import VcfReader, VcfRecord
 from genomamba.errors import DataError
 from genomamba.score.variants.config import ScoreConfig
 
-__all__ = ["Selection", "variants_of"]
+__all__ = ["Records", "Selection", "short", "variants_of"]
+
+_SHOWN: Final = 20
+
+
+class Records(Protocol):
+    """Records that are taken of a file, and the names of their contigs in the genome."""
+
+    def contig(self, record: VcfRecord) -> str | None:
+        """Return the name of a record's contig in the genome; None where it has none."""
+
+    def batches(self, reader: VcfReader) -> Iterator[list[VcfRecord]]:
+        """Give the records that are taken, in the lists in which they are read; some may be empty."""
 
 
 def variants_of(record: VcfRecord, contig: str | None) -> Iterator[Variant]:
     """Give the alleles of a record, in their order; `contig` is its name in the genome, where it has one."""
     for alt in record.alts:
         yield Variant(contig or record.chrom, record.pos - 1, record.ref, alt)
+
+
+def short(allele: str) -> str:
+    """Return an allele as a message shows it: cut where it is long."""
+    return allele if len(allele) <= _SHOWN else f"{allele[:_SHOWN]}... ({len(allele):,} bases)"
 
 
 class Selection:

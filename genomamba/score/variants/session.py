@@ -36,9 +36,12 @@ from genomamba.model.process import keep_freed_memory, set_threads
 from genomamba.score.partial import Partial, plan_of
 from genomamba.score.progress import Progress
 from genomamba.score.variants.config import ScoreConfig
+from genomamba.score.variants.inquiry import Inquiry
+from genomamba.score.variants.labels import LabelledRecords, read_labels
 from genomamba.score.variants.scorers import STATUS_TAG, Scorer, choose_scorer, tags_of
-from genomamba.score.variants.selection import Selection, variants_of
+from genomamba.score.variants.selection import Records, Selection, short, variants_of
 from genomamba.score.variants.status import Status
+from genomamba.score.variants.study import Scored
 
 __all__ = ["score"]
 
@@ -49,7 +52,6 @@ _PART: Final = 4_096
 _MOST_MISMATCHES: Final = 0.01
 _STATUSES: Final = list(Status)
 _STREAM: Final = "-"
-_SHOWN: Final = 20
 
 
 def score(name: str, config: ScoreConfig, *, command: str, emit: Callable[[str], None]) -> None:
@@ -88,6 +90,14 @@ def score(name: str, config: ScoreConfig, *, command: str, emit: Callable[[str],
         selection = Selection(genome, config)
         survey = _survey(vcf, selection, scorer, config)
         emit(survey.in_words(config))
+        labels = None
+        if config.labels is not None:
+            labels = read_labels(vcf, selection, config.labels, config.positive, config.compare)
+            emit(f"{config.vcf}: {labels.in_words()}")
+        inquiry = Inquiry(
+            config=config, vcf=vcf, taken=selection, labels=labels, name=name, model=model,
+            trained_context=checkpoint.training.get("context"), genome=genome, scorer=scorer,
+        )  # fmt: skip
         if config.dry_run:
             return
         assert kind is not None
@@ -96,10 +106,17 @@ def score(name: str, config: ScoreConfig, *, command: str, emit: Callable[[str],
         rows = survey.alleles * (len(scorer.columns) + 1)
         partial = stack.enter_context(Partial(folder, plan, rows, force=config.force))
         _score(vcf, selection, scorer, partial, survey.alleles)
+        study = inquiry.study(
+            lambda reader: _rows(reader, selection, scorer, partial),
+            lambda other, records: _score_labelled(vcf, records, other, folder, plan, config),
+        )
         written = _write(vcf, kind, selection, scorer, partial, config, command)
+        inquiry.write(study, command)
         partial.remove()
     if not is_stream(config.out):
         emit(f"{config.out}: {written}")
+    for line in study.lines() if study is not None else ():
+        emit(line)
 
 
 @dataclass(slots=True)
@@ -154,20 +171,20 @@ def _take_note(survey: _Survey, record: VcfRecord, contig: str | None, scorer: S
         survey.kinds[variant.kind] += 1
         if status is Status.REF_MISMATCH and not survey.first_mismatch:
             survey.first_mismatch = (
-                f"{config.vcf}:{record.number}: REF is {_short(record.ref)!r}, which is not what the FASTA has at"
+                f"{config.vcf}:{record.number}: REF is {short(record.ref)!r}, which is not what the FASTA has at"
                 f" {record.chrom}:{record.pos:,}"
             )
             if config.ref_mismatch == "error":
                 raise DataError(f"{survey.first_mismatch}; --ref-mismatch skip leaves such records unscored")
 
 
-def _score(vcf: Path, selection: Selection, scorer: Scorer, partial: Partial, total: int) -> None:
+def _score(vcf: Path, selection: Records, scorer: Scorer, partial: Partial, total: int, doing: str = "scoring") -> None:
     """Score the alleles whose parts are not done."""
     done = min(total, len(partial.done) * _PART)
     if done:
         _log.info("%s: going on, %s of %s alleles are done", partial.folder, f"{done:,}", f"{total:,}")
     try:
-        with VcfReader(vcf) as reader, Progress("scoring", "alleles", total, done) as progress:
+        with VcfReader(vcf) as reader, Progress(doing, "alleles", total, done) as progress:
             rows: list[tuple[float, ...]] = []
             at = done
             for status, numbers in _scored(reader, selection, scorer, skip=done):
@@ -187,7 +204,7 @@ def _score(vcf: Path, selection: Selection, scorer: Scorer, partial: Partial, to
 
 
 def _scored(
-    reader: VcfReader, selection: Selection, scorer: Scorer, *, skip: int
+    reader: VcfReader, selection: Records, scorer: Scorer, *, skip: int
 ) -> Iterator[tuple[Status, tuple[float, ...]]]:
     """Score the alleles after the first `skip`; what they give does not depend on those."""
     alleles = (
@@ -202,23 +219,42 @@ def _scored(
         yield from scorer.scores(contig, (variant for _, variant in group))
 
 
+def _score_labelled(
+    vcf: Path, labelled: LabelledRecords, scorer: Scorer, folder: Path, plan: dict[str, Any], config: ScoreConfig
+) -> list[float]:
+    """Score the alleles of labelled records by another network; return its main score of each."""
+    width = len(scorer.columns) + 1
+    asked = plan | {"labels": config.labels, "weights": "random"}
+    with Partial(folder / "random", asked, labelled.alleles * width, force=config.force) as partial:
+        _score(vcf, labelled, scorer, partial, labelled.alleles, "scoring with random weights")
+        found: list[float] = partial.read(0, labelled.alleles * width).reshape(-1, width)[:, 0].tolist()
+    return found
+
+
+def _rows(reader: VcfReader, selection: Selection, scorer: Scorer, partial: Partial) -> Iterator[Scored]:
+    """Yield the records with their numbers."""
+    width, at = len(scorer.columns) + 1, 0
+    for batch in selection.batches(reader):
+        count = sum(len(record.alts) for record in batch)
+        values = partial.read(at * width, count * width).reshape(count, width)
+        columns = {name: values[:, i] for i, name in enumerate(scorer.columns)}
+        yield Scored(batch, columns, [_STATUSES[int(number)] for number in values[:, -1]])
+        at += count
+
+
 def _write(
     vcf: Path, kind: str, selection: Selection, scorer: Scorer, partial: Partial, config: ScoreConfig, command: str
 ) -> str:
     """Write the records with their numbers, and the warnings; return what was written, in words."""
     assert config.out is not None
-    tags, width = tags_of(scorer), len(scorer.columns) + 1
-    at, statuses = 0, Counter[Status]()
+    tags, statuses = tags_of(scorer), Counter[Status]()
     with ExitStack() as stack:
         reader = stack.enter_context(VcfReader(vcf))
         out = stack.enter_context(open_scored(config.out, kind, reader.header, tags, command))
         warn = stack.enter_context(_warnings(config.warnings))
-        for batch in selection.batches(reader):
-            count = sum(len(record.alts) for record in batch)
-            values = partial.read(at * width, count * width).reshape(count, width)
-            found = [_STATUSES[int(number)] for number in values[:, -1]]
+        for batch, numbers, found in _rows(reader, selection, scorer, partial):
             statuses.update(found)
-            columns: dict[str, Any] = {tag.id: values[:, i] for i, tag in enumerate(tags[:-1])}
+            columns: dict[str, Any] = {tag.id: numbers[tag.column] for tag in tags[:-1]}
             out.write(batch, columns | {STATUS_TAG.id: [str(status) for status in found]})
             alleles = (
                 (record, variant) for record in batch for variant in variants_of(record, selection.contig(record))
@@ -226,9 +262,8 @@ def _write(
             for (record, variant), status in zip(alleles, found, strict=True):
                 if status is not Status.OK:
                     warn(record, variant, status)
-            at += count
     scored = statuses[Status.OK] + (statuses[Status.REF_MISMATCH] if config.ref_mismatch == "keep" else 0)
-    return f"{scored:,} of {at:,} alleles scored"
+    return f"{scored:,} of {statuses.total():,} alleles scored"
 
 
 @contextmanager
@@ -242,7 +277,7 @@ def _warnings(path: str | None) -> Iterator[Callable[[VcfRecord, Variant, Status
         table.writerow(("line", "code", "text"))
 
         def warn(record: VcfRecord, variant: Variant, status: Status) -> None:
-            place = f"{record.chrom}:{record.pos:,} {_short(variant.ref)}>{_short(variant.alt)}"
+            place = f"{record.chrom}:{record.pos:,} {short(variant.ref)}>{short(variant.alt)}"
             table.writerow((record.number, status, f"{place}: {status.reason}"))
 
         yield warn
@@ -292,7 +327,7 @@ def _plan_of_files(config: ScoreConfig, vcf: Path, scorer: Scorer) -> dict[str, 
 def _check_output(out: str, config: ScoreConfig) -> str:
     """Return the kind of the output, or refuse it while nothing is computed yet."""
     kind = output_kind(out, config.output_type)
-    for name in (out, config.warnings):
+    for name in (out, config.warnings, config.metrics, config.report):
         if name is None or is_stream(name):
             continue
         if Path(name).exists() and not config.force:
@@ -302,7 +337,3 @@ def _check_output(out: str, config: ScoreConfig) -> str:
     if config.resume and (is_stream(out) or is_stream(config.vcf or "")):
         raise ConfigError("--resume needs files to go on with; standard input and output leave none")
     return kind
-
-
-def _short(allele: str) -> str:
-    return allele if len(allele) <= _SHOWN else f"{allele[:_SHOWN]}... ({len(allele):,} bases)"
