@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -21,10 +22,11 @@ FloatArray = npt.NDArray[np.float64]
 Counted = tuple[FloatArray, npt.NDArray[np.int64]]
 """Middles of bins, ascending, and how many numbers each holds."""
 
-BINS: Final = 80
+FEWEST_BINS: Final = 24
+MOST_BINS: Final = 80
 # Share of the numbers that the frame leaves out on either side, lest one far out squeezes the rest.
 OUTSIDE: Final = 0.0025
-MOST_POINTS: Final = 400
+MOST_POINTS: Final = 800
 OTHERS: Final = (MARKOV, "#64748b", "#4338ca", "#be185d", "#0369a1", "#4d7c0f")
 
 
@@ -46,7 +48,8 @@ def draw_histograms(by_change: Mapping[str, Counted], axis: str) -> Markup:
     # A single number still gets a frame, and the frame holds 0.
     low, high = min(low, 0.0), max(high, 0.0)
     room = 0.03 * (high - low) or 1.0
-    edges = np.linspace(low - room, high + room, BINS + 1)
+    bins = int(np.clip(2 * math.sqrt(together[1].sum()), FEWEST_BINS, MOST_BINS))
+    edges = np.linspace(low - room, high + room, bins + 1)
 
     def draw(figure: Figure) -> None:
         rows = figure.subplots(len(by_change), 1, sharex=True, squeeze=False)[:, 0]
@@ -64,7 +67,7 @@ def draw_histograms(by_change: Mapping[str, Counted], axis: str) -> Markup:
             axes.grid(visible=False, axis="y")
             axes.tick_params(axis="x", length=0)
         rows[-1].set_xlim(edges[0], edges[-1])
-        rows[-1].xaxis.set_major_locator(MaxNLocator(8))
+        rows[-1].xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
         rows[-1].set_xlabel(axis)
 
     height = 0.7 + 0.52 * len(by_change)

@@ -44,7 +44,9 @@ class Labelled:
     of : str
         What the labels are.
     sentence : str
-        What was found, in words.
+        What is known of how many.
+    differences : sequence of str
+        How the model's scores differ from the best of the others, a sentence each.
     header, rows : sequence of str, and of (name, is_model, cells)
         The table.
     figure : Markup, optional
@@ -57,6 +59,7 @@ class Labelled:
 
     of: str
     sentence: str
+    differences: Sequence[str]
     header: Sequence[str]
     rows: Sequence[tuple[str, bool, Sequence[str]]]
     figure: Markup | None

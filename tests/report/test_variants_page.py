@@ -49,6 +49,7 @@ def make_page():
             "labelled": Labelled(
                 of="FC: LOF against the rest",
                 sentence="300 alleles have FC.",
+                differences=["AUROC of \u2212llr less that of CADD: \u22120.292"],
                 header=("score", "alleles", "AUROC"),
                 rows=[("-llr", True, ("300", "0.512 [0.490, 0.534]")), ("CADD", False, ("300", "0.804"))],
                 figure=draw_curves(truth, scores),

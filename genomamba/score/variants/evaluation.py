@@ -89,10 +89,11 @@ class Evaluation:
         """The metrics of every row, the first of which differences are of."""
         return tuple(self.rows[0].metrics)
 
-    def difference_in_words(self) -> str:
-        """Return what the differences are of."""
+    def difference_in_words(self, name: str = "") -> str:
+        """Return what the difference of a score is of."""
         first = METRIC_NAMES[self.metrics[0]]
-        return f"{first if self.metrics[0] == 'auroc' else f'|{first}|'} less that of {self.best}"
+        first = first if self.metrics[0] == "auroc" else f"|{first}|"
+        return f"{first}{f' of {name}' if name else ''} less that of {self.best}"
 
     def lines(self) -> list[str]:
         """Return a table for a terminal, with its notes."""

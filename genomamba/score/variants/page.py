@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -67,6 +68,8 @@ def page_of(study: Study, facts: Mapping[str, str], command: str) -> VariantsPag
     statuses = [status for status in Status if summary.count(status)]
     kinds = sorted({kind for kind, _ in summary.statuses}, key=lambda kind: -_all_of(summary, kind))
     here = environment_facts()
+    found = summary.top()
+    columns = _telling(summary.columns, [top.values for top in found])
     return VariantsPage(
         name=Path(facts["variants"]).name,
         verdict=_verdict(summary, scored, unit, study.evaluation),
@@ -82,11 +85,19 @@ def page_of(study: Study, facts: Mapping[str, str], command: str) -> VariantsPag
         },
         statuses={str(status): status.reason for status in statuses},
         histograms=histograms,
-        columns=summary.columns,
-        fields=tuple(summary.fields),
+        columns=tuple(columns),
+        fields=tuple(summary.texts),
         top=[
-            TopRow(f"{top.chrom}:{top.pos:,}", top.id, top.ref, top.alt, top.change, top.values, top.fields)
-            for top in summary.top()
+            TopRow(
+                f"{top.chrom}:{top.pos:,}",
+                top.id,
+                top.ref,
+                top.alt,
+                top.change,
+                tuple(top.values[i] for i in columns.values()),
+                top.texts,
+            )
+            for top in found
         ],
         unscored=[(one.line, str(one.status), one.text) for one in summary.unscored],
         labelled=None if study.evaluation is None or study.labels is None else _labelled(study, study.evaluation),
@@ -97,6 +108,15 @@ def page_of(study: Study, facts: Mapping[str, str], command: str) -> VariantsPag
             **{label: str(here[key]) for key, label in _FACTS.items() if here[key] is not None},
         },
     )
+
+
+def _telling(names: Sequence[str], rows: Sequence[tuple[float | None, ...]]) -> dict[str, int]:
+    """Return the columns, and their places, without those that say in every row what one before them says."""
+    kept: dict[str, int] = {}
+    for i, name in enumerate(names):
+        if all(any(row[i] != row[j] for row in rows) for j in kept.values()):
+            kept[name] = i
+    return kept
 
 
 def _all_of(summary: Summary, kind: str) -> int:
@@ -113,7 +133,10 @@ def _verdict(summary: Summary, scored: int, unit: str, evaluation: Evaluation | 
     together = (np.concatenate([one[0] for one in counted]), np.concatenate([one[1] for one in counted]))
     low, middle, high = (words.signed(number, _decimals(number)) for number in quantiles(together, (0.25, 0.5, 0.75)))
     of = f" {unit}" if unit else ""
-    said = f"Half of {scored:,} scored alleles lie between {low} and {high}{of}, with the median at {middle}."
+    said = (
+        f"The {summary.main} of half of {scored:,} scored alleles lies between {low} and {high}{of},"
+        f" the median at {middle}."
+    )
     return said if evaluation is None else f"{said} {_sentence(evaluation)}"
 
 
@@ -134,25 +157,29 @@ def _labelled(study: Study, evaluation: Evaluation) -> Labelled:
     assert study.labels is not None
     names = [METRIC_NAMES[metric] for metric in evaluation.metrics]
     header = ["score", "alleles", *(["positive"] if study.labels.is_class else []), *names]
-    header += [evaluation.difference_in_words()] if evaluation.best else []
     notes = [
         f"In brackets the 95 % interval of {evaluation.draws:,} bootstrap resamples"
         + (", drawn within the classes" if study.labels.is_class else "")
     ]
     if evaluation.best:
         notes.append(
-            f"{evaluation.best} is the best of the others on these alleles; the difference is taken over alleles that"
+            f"{evaluation.best} is the best of the others on these alleles; differences are taken over alleles that"
             " have both scores, drawn together, and p is two-sided"
         )
     figure, caption = _figure(study, study.labels)
     return Labelled(
         of=evaluation.of,
-        sentence=f"{_known(study.labels)} {_sentence(evaluation)}",
+        sentence=_known(study.labels),
+        differences=[
+            f"{evaluation.difference_in_words(_with_minus(row.name))}: {_typeset(difference_in_words(row.difference))}"
+            for row in evaluation.rows
+            if row.difference is not None
+        ],
         header=header,
-        rows=[(row.name, row.is_model, _cells(row, evaluation)) for row in evaluation.rows],
+        rows=[(_with_minus(row.name), row.is_model, _cells(row, evaluation)) for row in evaluation.rows],
         figure=figure,
         caption=caption,
-        notes=[*notes, *evaluation.notes],
+        notes=[*notes, *(_with_minus(note) for note in evaluation.notes)],
     )
 
 
@@ -167,8 +194,6 @@ def _cells(row: Row, evaluation: Evaluation) -> list[str]:
     cells = [f"{row.metrics[evaluation.metrics[0]].rows:,}"]
     cells += [] if row.positives is None else [f"{row.positives:,}"]
     cells += [_typeset(in_words(found)) for found in row.metrics.values()]
-    if evaluation.best:
-        cells.append("" if row.difference is None else _typeset(difference_in_words(row.difference)))
     return cells
 
 
@@ -178,9 +203,9 @@ def _sentence(evaluation: Evaluation) -> str:
     metric = evaluation.metrics[0]
     found = row.metrics[metric]
     if found.reason:
-        return f"The labels say nothing of {row.name}: {found.reason}."
+        return f"The labels say nothing of {_with_minus(row.name)}: {found.reason}."
     chance = 0.5 if metric == "auroc" else 0.0
-    said = f"{METRIC_NAMES[metric]} of {row.name} is {_typeset(in_words(found))}"
+    said = f"{METRIC_NAMES[metric]} of {_with_minus(row.name)} is {_typeset(in_words(found))}"
     if found.low <= chance <= found.high:
         said += ", which chance may give"
     elif metric == "auroc" and found.high < chance:
@@ -197,12 +222,17 @@ def _figure(study: Study, labels: Labels) -> tuple[Markup | None, str]:
     if not truth.size:
         return None, ""
     if labels.is_class:
-        scores = {one.name: one.values[known] for one in study.curves}
+        scores = {_with_minus(one.name): one.values[known] for one in study.curves}
         return draw_curves(truth, scores), "Dashed is chance: a score that knows nothing of the labels."
     if not np.isfinite(first.values[known]).any():
         return None, ""
-    names = (labels.tag, first.name)
+    names = (labels.tag, _with_minus(first.name))
     return draw_label_against_score(truth, first.values[known], names), "Darker where there are more alleles."
+
+
+def _with_minus(text: str) -> str:
+    """Give the names of scores whose sign was turned the minus sign of a page; hyphens within words stay."""
+    return re.sub(r"(?<![\w-])-(?=\w)", "\u2212", text)
 
 
 def _typeset(text: str) -> str:

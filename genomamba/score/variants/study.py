@@ -81,8 +81,12 @@ class Study:
         self.evaluation: Evaluation | None = None
         self.curves: tuple[Evaluated, ...] = ()
         self._where, self._genome, self._contig_of = where, genome, contig_of
-        named = [config.labels, *config.compare] if config.labels else []
-        self._fields = {name: Field(name, header) for name in named if name}
+        numbers = [*config.compare]
+        texts = []
+        if labels is not None:
+            (texts if labels.is_class else numbers).insert(0, labels.tag)
+        self._numbers = {name: Field(name, header) for name in numbers}
+        self._texts = {name: Field(name, header) for name in texts}
 
     def gather(self, rows: Iterable[Scored], columns: Sequence[str], untrained: Sequence[float] | None = None) -> None:
         """Read the scored records once, and find all that is asked.
@@ -98,7 +102,7 @@ class Study:
         """
         main = columns[0]
         if self.config.report is not None:
-            self.summary = Summary(main, self._genome, self._fields)
+            self.summary = Summary(main, self._genome, self._numbers, self._texts)
         markov = None
         if self.labels is not None and self._genome is not None and "markov" in self.config.baselines:
             markov = MarkovScorer(self._genome, self.config.markov_order)
@@ -161,7 +165,10 @@ class Study:
         for name, values in labels.compared.items():
             evaluated.append(Evaluated(name, values, False))
         if labels.compared:
-            notes.append(f"{', '.join(labels.compared)}: as the file has them, higher taken for more positive")
+            taken = ", higher taken for more positive" if labels.is_class else ""
+            notes.append(
+                f"{', '.join(labels.compared)}: as the file has {'it' if len(labels.compared) == 1 else 'them'}{taken}"
+            )
         self.evaluation = evaluate(labels, evaluated, notes)
         self.curves = tuple(one for i, one in enumerate(evaluated) if i == 0 or not one.is_model)
 

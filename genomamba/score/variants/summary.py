@@ -68,7 +68,7 @@ class Top:
     alt: str
     change: str
     values: tuple[float | None, ...]
-    fields: tuple[str, ...]
+    texts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +89,15 @@ class Summary:
         Column of the histograms and of the order of the farthest.
     genome : Genome, optional
         Tells transitions of CpG from others; without it they stand together.
-    fields : dict of str to Field
-        What to show of the farthest.
+    numbers, texts : dict of str to Field
+        What to show of the farthest beside their scores.
 
     Attributes
     ----------
     records, alleles : int
         How many have passed.
     columns : tuple of str
-        Those that records came with.
+        Names of the numbers of the farthest: those that records came with, and fields.
     statuses : Counter of (kind, Status)
         Alleles of each.
     histograms : dict of str to Histogram
@@ -106,8 +106,10 @@ class Summary:
         The first ones.
     """
 
-    def __init__(self, main: str, genome: Genome | None, fields: Mapping[str, Field]) -> None:
-        self.main, self.fields = main, dict(fields)
+    def __init__(
+        self, main: str, genome: Genome | None, numbers: Mapping[str, Field], texts: Mapping[str, Field]
+    ) -> None:
+        self.main, self.numbers, self.texts = main, dict(numbers), dict(texts)
         self.columns: tuple[str, ...] = ()
         self._genome = genome
         self.records = self.alleles = 0
@@ -125,7 +127,7 @@ class Summary:
         where: str,
     ) -> None:
         """Take records with a value an allele in each column, and a status."""
-        self.columns = tuple(columns)
+        self.columns = (*columns, *self.numbers)
         scores = np.asarray(columns[self.main], np.float64).tolist()
         by_change: dict[str, list[float]] = {}
         at = 0
@@ -160,6 +162,8 @@ class Summary:
         """Keep an allele that is farther from 0 than the nearest of those that are kept; of equals the first stays."""
         if len(self._top) == _MOST_TOP and size <= self._top[0][0]:
             return
+        numbers = [float(column[at]) for column in columns.values()]
+        numbers += [field.numbers(record, where)[allele] for field in self.numbers.values()]
         top = Top(
             record.chrom,
             record.pos,
@@ -167,10 +171,10 @@ class Summary:
             record.ref,
             record.alts[allele],
             change,
-            tuple(None if np.isnan(column[at]) else float(column[at]) for column in columns.values()),
+            tuple(None if math.isnan(number) else number for number in numbers),
             tuple(
                 (field.texts(record, where)[allele] or b".").decode("utf-8", "backslashreplace")
-                for field in self.fields.values()
+                for field in self.texts.values()
             ),
         )
         entry = (size, -(self.alleles + at), top)

@@ -61,7 +61,7 @@ def test_the_farthest_the_first_unscored_and_the_counts(tmp_path, monkeypatch):
     (tmp_path / "a.vcf").write_text(
         "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n" + "".join(lines)
     )
-    found = Summary("llr", None, {})
+    found = Summary("llr", None, {}, {})
     with VcfReader(tmp_path / "a.vcf") as reader:
         (records,) = reader.batches()
     for first in (0, 4):
