@@ -75,8 +75,8 @@ class VariantsPage:
     ----------
     name, verdict : str
         Its heading, and the sentence under it.
-    records, alleles, scored : int
-        How many there were.
+    records, alleles, scored, refused : int
+        How many there were; refused are alleles without a score whose status tells why.
     score, axis, meaning : str
         Name of the main score; the same with its unit; and what its sign says.
     counts : mapping
@@ -102,6 +102,7 @@ class VariantsPage:
     records: int
     alleles: int
     scored: int
+    refused: int
     score: str
     axis: str
     meaning: str
@@ -149,7 +150,7 @@ def render(page: VariantsPage) -> str:
         spreads=_spreads(page.histograms),
         decimals=decimals,
         has_ids=any(row.id != "." for row in page.top),
-        left_out=page.alleles - page.scored,
+        silent=page.alleles - page.scored - page.refused,
     )
 
 

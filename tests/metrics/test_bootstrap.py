@@ -7,6 +7,7 @@ import pytest
 import sklearn.metrics
 
 from genomamba.metrics import compare, estimate
+from genomamba.metrics.bootstrap import _resamples
 
 
 def draw(generator, rows=200, shift=0.8):
@@ -54,10 +55,15 @@ def test_seeds_and_gaps():
     assert found.value == estimate("auprc", truth, scores).value
 
 
-def test_every_resample_of_a_rare_class_has_it():
-    truth = np.array([1.0] + [0.0] * 30)
-    found = estimate("auroc", truth, np.arange(31.0))
-    assert (found.value, found.low, found.high) == (0.0, 0.0, 0.0)
+@pytest.mark.parametrize(("metric", "is_stratified"), [("auroc", True), ("auprc", True), ("spearman", False)])
+def test_resamples_have_as_many_of_each_class_where_the_metric_is_of_two(metric, is_stratified):
+    truth = np.array([1.0] * 3 + [0.0] * 30)
+    weights = np.concatenate(list(_resamples(metric, truth, 500, seed=0)))
+    assert weights.shape == (500, 33)
+    assert (weights.sum(1) == 33).all()
+    assert (weights[:, :3].sum(1) == 3).all() == is_stratified
+    # Every row is drawn, once on average.
+    assert weights.mean(0) == pytest.approx(np.ones(33), abs=0.2)
 
 
 def test_a_reason_stands_where_there_is_no_value():

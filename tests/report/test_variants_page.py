@@ -29,6 +29,7 @@ def make_page():
             "records": 300,
             "alleles": 303,
             "scored": 300,
+            "refused": 3,
             "score": "llr",
             "axis": "llr, nats",
             "meaning": "Below 0 is less likely.",
@@ -108,6 +109,7 @@ def test_an_empty_file_has_a_page_that_says_so(make_page):
         "records": 0,
         "alleles": 0,
         "scored": 0,
+        "refused": 0,
         "counts": {},
         "statuses": {},
         "histograms": {},
@@ -119,6 +121,14 @@ def test_an_empty_file_has_a_page_that_says_so(make_page):
     assert "The file has no record" in text
     assert "<svg" not in text
     assert "<script" not in text
+
+
+def test_what_has_no_score_is_told_apart(make_page):
+    text = render(make_page(alleles=308))
+    assert "5 alleles whose status is OK have no llr, which is defined for substitutions alone." in text
+    assert "The first 1 of 3 alleles; <code>--warnings FILE.tsv</code> lists them all." in text
+    assert "whose status is OK" not in render(make_page())
+    assert "All 1 of them." in render(make_page(refused=1))
 
 
 def test_a_single_score_has_a_histogram(make_page):

@@ -76,6 +76,7 @@ def page_of(study: Study, facts: Mapping[str, str], command: str) -> VariantsPag
         records=summary.records,
         alleles=summary.alleles,
         scored=scored,
+        refused=summary.refused,
         score=score,
         axis=f"{score}, {unit}" if unit else score,
         meaning=_meaning(score, unit),

@@ -102,8 +102,10 @@ class Summary:
         Alleles of each.
     histograms : dict of str to Histogram
         Of the scored alleles, by change; see `change_of`.
+    refused : int
+        Alleles that have no score for a reason that their status tells.
     unscored : list of Unscored
-        The first ones.
+        The first of those.
     """
 
     def __init__(
@@ -112,7 +114,7 @@ class Summary:
         self.main, self.numbers, self.texts = main, dict(numbers), dict(texts)
         self.columns: tuple[str, ...] = ()
         self._genome = genome
-        self.records = self.alleles = 0
+        self.records = self.alleles = self.refused = 0
         self.statuses: Counter[tuple[Kind, Status]] = Counter()
         self.histograms: dict[str, Histogram] = {}
         self.unscored: list[Unscored] = []
@@ -140,9 +142,11 @@ class Summary:
                     change = change_of(variant, self._genome if contig else None)
                     by_change.setdefault(change, []).append(scores[at])
                     self._consider(abs(scores[at]), record, i, change, columns, at, where)
-                elif len(self.unscored) < _MOST_UNSCORED and statuses[at] is not Status.OK:
-                    place = f"{record.chrom}:{record.pos:,} {short(record.ref)}>{short(alt)}"
-                    self.unscored.append(Unscored(record.number, statuses[at], f"{place}: {statuses[at].reason}"))
+                elif statuses[at] is not Status.OK:
+                    self.refused += 1
+                    if len(self.unscored) < _MOST_UNSCORED:
+                        place = f"{record.chrom}:{record.pos:,} {short(record.ref)}>{short(alt)}"
+                        self.unscored.append(Unscored(record.number, statuses[at], f"{place}: {statuses[at].reason}"))
                 at += 1
         for change, values in by_change.items():
             self.histograms.setdefault(change, Histogram()).add(np.array(values))

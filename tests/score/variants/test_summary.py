@@ -22,6 +22,8 @@ def test_a_histogram_keeps_few_bins_and_all_counts(scale):
     assert counts.sum() == histogram.count == values.size
     assert middles.size <= 4_096
     width = max(np.diff(middles).min() if middles.size > 1 else 0, 2.0**-24)
+    # 0 is an edge of bins of any width.
+    assert counts[middles < 0].sum() == (values < 0).sum()
     # Up to a bin, the sums below any place are those of the values themselves.
     for place in (-scale, 0.0, 0.5 * scale):
         below = counts[middles < place].sum()
@@ -55,7 +57,7 @@ def test_what_an_allele_changes(make_genome, start, ref, alt, change):
 def test_the_farthest_the_first_unscored_and_the_counts(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_MOST_TOP", 3)
     monkeypatch.setattr(module, "_MOST_UNSCORED", 2)
-    scores = [0.5, -4.0, math.nan, 4.0, -4.0, math.nan, 0.1, -9.0, math.nan]
+    scores = [0.5, -4.0, math.nan, 4.0, -4.0, math.nan, 0.1, -9.0, math.nan, 4.0]
     statuses = [Status.NO_CONTIG if math.isnan(score) else Status.OK for score in scores]
     lines = [f"one\t{i + 1}\trs{i}\tA\tC\t.\t.\t.\n" for i in range(len(scores))]
     (tmp_path / "a.vcf").write_text(
@@ -71,6 +73,7 @@ def test_the_farthest_the_first_unscored_and_the_counts(tmp_path, monkeypatch):
     assert [(top.id, top.values) for top in found.top()] == [("rs7", (-9.0,)), ("rs1", (-4.0,)), ("rs3", (4.0,))]
     assert [(one.line, one.status) for one in found.unscored] == [(5, Status.NO_CONTIG), (8, Status.NO_CONTIG)]
     assert found.unscored[0].text == "one:3 A>C: the FASTA has no such contig; --chrom-map may name it"
-    assert found.statuses == {("snv", Status.OK): 6, ("snv", Status.NO_CONTIG): 3}
-    assert (found.records, found.alleles, found.count(Status.OK)) == (9, 9, 6)
-    assert found.histograms["transversion"].count == 6
+    assert found.statuses == {("snv", Status.OK): 7, ("snv", Status.NO_CONTIG): 3}
+    assert (found.records, found.alleles, found.count(Status.OK)) == (10, 10, 7)
+    assert found.histograms["transversion"].count == 7
+    assert found.refused == 3
