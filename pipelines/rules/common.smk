@@ -15,6 +15,7 @@ GENOME = {
     "calibrate": None,
     "background": [],
     "shards": 1,
+    "labels": "",
 }
 MODEL = {"options": ""}
 

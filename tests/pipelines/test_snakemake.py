@@ -118,6 +118,27 @@ def test_scores_are_compared_with_a_background_where_that_is_asked_for(tmp_path)
     assert " --calibration results/mine/calibration.json --shard 1/1 " in lines["drawn", "score"]
 
 
+def test_a_scored_cohort_gets_its_page_and_its_metrics(tmp_path):
+    for name in ("a b.fa", "calls.vcf"):
+        (tmp_path / name).write_text("")
+    genome = {
+        "name": "mine",
+        "fasta": "a b.fa",
+        "cohorts": {"ours": "calls.vcf"},
+        "labels": "--labels FC --positive LOF",
+    }
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"genomes": [genome]}))
+    options = ("--dry-run", "--printshellcmds", "--cores", "2", "--configfile", "mine.yaml")
+    targets = ("results/mine/scores/ours.html", "results/mine/scores/ours.metrics.tsv")
+    lines = shell_lines(snakemake(tmp_path, *targets, *options))
+    for option, name, log in (("--report", "ours.html", "html"), ("--metrics", "ours.metrics.tsv", "metrics")):
+        assert (
+            "genomamba merge results/mine/scores/ours.vcf.gz --fasta 'a b.fa' --labels FC --positive LOF"
+            f" --cache-dir results/mine/cache {option} results/mine/scores/{name} --force"
+            f" > logs/merge/mine.ours.{log}.log 2>&1"
+        ) in lines
+
+
 def test_genomes_of_ones_own_replace_the_example(tmp_path):
     for name in ("a b.fa", "c.fa"):
         (tmp_path / name).write_text(">1\nACGT\n")

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from genomamba.errors import ConfigError
 from genomamba.score.config import Strands
 
-__all__ = ["WHOLE_CONTIG", "CalibrateConfig", "RefMismatch", "ScoreConfig", "Scoring", "VariantsConfig"]
+__all__ = ["WHOLE_CONTIG", "CalibrateConfig", "RefMismatch", "ScoreConfig", "Scoring", "StudyConfig", "VariantsConfig"]
 
 WHOLE_CONTIG = "contig"
 _SHARD = re.compile(r"(\d+)/(\d+)")
@@ -40,6 +40,31 @@ class Scoring:
             raise ConfigError(f"is {self.strand!r}; it must be +, - or both", option="strand")
         if self.ref_mismatch not in ("skip", "error", "keep"):
             raise ConfigError(f"is {self.ref_mismatch!r}; it must be skip, error or keep", option="ref_mismatch")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StudyConfig:
+    """What is asked about scores once they are there; the fields are those of `ScoreConfig`."""
+
+    labels: str | None = None
+    positive: tuple[str, ...] = ()
+    compare: tuple[str, ...] = ()
+    baselines: tuple[str, ...] = ()
+    markov_order: int | None = None
+    metrics: str | None = None
+    report: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.labels is None:
+            for name in ("positive", "compare", "metrics"):
+                if getattr(self, name):
+                    raise ConfigError(f"--{name} is about labels; name their field by --labels")
+        if "none" in self.baselines and len(self.baselines) > 1:
+            raise ConfigError(f"--baselines is {','.join(self.baselines)}; none stands alone")
+
+    def __bool__(self) -> bool:
+        """Whether anything is asked."""
+        return self.labels is not None or self.report is not None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,15 +159,32 @@ class VariantsConfig:
 class ScoreConfig(VariantsConfig):
     """Everything that `genomamba score` can be told, beside the model."""
 
-    SECTIONS: ClassVar[Mapping[str, str]] = {**VariantsConfig.SECTIONS, "shard": "Data", "output_type": "Output"}
+    SECTIONS: ClassVar[Mapping[str, str]] = {
+        **VariantsConfig.SECTIONS, "shard": "Data", "labels": "Labels", "output_type": "Output",
+    }  # fmt: skip
     """First setting of each section, and the section's heading in the help."""
 
     shard: str | None = None
     """Take one of several equal parts of the records, such as 3/16; genomamba merge puts them together."""
+    labels: str | None = None
+    """Hold the scores against this field of INFO, or ID, QUAL, FILTER: a class, or a number."""
+    positive: tuple[str, ...] = ()
+    """Classes of --labels that are positive; all others are not."""
+    compare: tuple[str, ...] = ()
+    """Fields of numbers to hold against the labels beside the scores."""
+    baselines: tuple[Literal["markov", "random", "none"], ...] = ("markov", "random")
+    """What else to hold against them: a Markov model of the FASTA, the network with random weights (as much time
+    again), or none."""
+    markov_order: int | None = None
+    """Bases that the Markov model sees. Default: 8."""
+    metrics: str | None = None
+    """File of what was found: .json, or a table divided by tabs."""
     output_type: str | None = None
     """v, z or b, as in bcftools, where the name of --out does not say it."""
     warnings: str | None = None
     """TSV of what was not scored: line of the VCF, code, text."""
+    report: str | None = None
+    """HTML page of what was scored: counts, histograms, the farthest variants, and what --labels found."""
     calibration: str = "auto"
     """Background that genomamba calibrate has fitted, for GM_PCT and GM_Z: a file, or none.
     auto is calibration.json beside the model, where it is there and fits."""
@@ -153,7 +195,10 @@ class ScoreConfig(VariantsConfig):
             raise ConfigError("no variants; name their VCF by --vcf, or - for standard input")
         if self.out is None and not self.dry_run:
             raise ConfigError("no file to write; name one by --out, such as scored.vcf.gz")
+        if self.labels is not None and self.shard is not None:
+            raise ConfigError("--labels takes all records; score the shards, and give --labels to genomamba merge")
         self.part  # noqa: B018
+        self.study  # noqa: B018
 
     @property
     def part(self) -> tuple[int, int]:
@@ -164,6 +209,19 @@ class ScoreConfig(VariantsConfig):
         if match is None or not 1 <= int(match[1]) <= int(match[2]):
             raise ConfigError(f"is {self.shard!r}; it must be as 3/16: the third of sixteen", option="shard")
         return int(match[1]) - 1, int(match[2])
+
+    @property
+    def study(self) -> StudyConfig:
+        """What is asked about the scores. Raises `ConfigError` where that contradicts itself."""
+        return StudyConfig(
+            labels=self.labels,
+            positive=self.positive,
+            compare=self.compare,
+            baselines=self.baselines,
+            markov_order=self.markov_order,
+            metrics=self.metrics,
+            report=self.report,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
