@@ -233,6 +233,18 @@ def test_a_masked_model_has_a_background_too(background, folder):
     assert 0 < sum(substitutions) < len(rows)
 
 
+def test_random_variants_are_of_contigs_that_are_not_left_out(folder, genome, capsys):
+    bases = (folder / "made.fa").read_text().split(">three\n")[1].replace("\n", "")
+    chrom, unplaced = f">chr1\n{bases[:400]}\n", f">chrUn_KI270302v1\n{bases[400:900]}\n"
+    (folder / "chrom.fa").write_text(chrom)
+    (folder / "both.fa").write_text(chrom + unplaced)
+    said = []
+    for options in (("chrom.fa",), ("both.fa",), ("both.fa", "--region", "chrUn_KI270302v1")):
+        assert main(["calibrate", "run", "--dry-run", *OPTIONS, "--fasta", *options]) == 0
+        said.append(capsys.readouterr().out.partition(": ")[2])
+    assert said[0] == said[1] != said[2]
+
+
 def test_a_dry_run_writes_nothing(folder, capsys):
     before = sorted(folder.rglob("*"))
     calibrate(*FEW, "--dry-run")
