@@ -82,7 +82,7 @@ class Study:
         self.curves: tuple[Evaluated, ...] = ()
         self._where, self._genome, self._contig_of = where, genome, contig_of
         numbers = [*config.compare]
-        texts = []
+        texts: list[str] = []
         if labels is not None:
             (texts if labels.is_class else numbers).insert(0, labels.tag)
         self._numbers = {name: Field(name, header) for name in numbers}
