@@ -5,15 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from genomamba.errors import ConfigError
 from genomamba.score.config import Strands
 
-__all__ = ["WHOLE_CONTIG", "ScoreConfig", "StudyConfig"]
+__all__ = ["WHOLE_CONTIG", "ScoreConfig", "StudyConfig", "refuse_one_name_twice"]
 
 WHOLE_CONTIG = "contig"
 _SHARD = re.compile(r"(\d+)/(\d+)")
+
+
+def refuse_one_name_twice(**files: str | None) -> None:
+    """Raise `ConfigError` where two files to write, by the names of their options, are the same."""
+    seen: dict[Path, str] = {}
+    for option, name in files.items():
+        if name is not None and (first := seen.setdefault(Path(name), option)) != option:
+            raise ConfigError(f"--{option} is {name}, and so is --{first}; give another name")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,6 +153,7 @@ class ScoreConfig:
             raise ConfigError(f"--context is {self.context!r}; it must be a number of bases, such as 8192, or contig")
         if self.labels is not None and self.shard is not None:
             raise ConfigError("--labels takes all records; score the shards, and give --labels to genomamba merge")
+        refuse_one_name_twice(out=self.out, warnings=self.warnings, metrics=self.metrics, report=self.report)
         self.part  # noqa: B018
         self.study  # noqa: B018
 
