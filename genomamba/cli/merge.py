@@ -12,7 +12,7 @@ from typing import Final
 from genomamba.cli.parsing import Parser
 from genomamba.cli.process import command_line, prepare_process
 from genomamba.errors import ConfigError, RunError
-from genomamba.score.variants.config import ScoreConfig
+from genomamba.score.variants.config import ScoreConfig, refuse_one_name_twice
 from genomamba.settings import settings_of
 
 __all__ = ["parser", "run"]
@@ -60,17 +60,20 @@ def run(argv: Sequence[str]) -> int:
     if values and not asks:
         flag = SETTINGS[next(iter(values))].flag
         raise ConfigError(f"{flag} is about a study of the scores; ask for one by --labels or --report")
+    files = {"out": given.out, "metrics": values.get("metrics"), "report": values.get("report")}
+    refuse_one_name_twice(**files)
     prepare_process()
     from genomamba.data.vcf_output import is_stream, output_kind
 
     force = hasattr(given, "force")
-    for name in (given.out, values.get("metrics"), values.get("report")):
+    for name in files.values():
         if name is not None and not is_stream(name) and Path(name).exists() and not force:
             raise RunError(f"{name}: exists; give --force to replace it, or another name")
     if Path("-") in given.shards:
         raise ConfigError("a shard is '-'; shards are read twice, so name files")
-    if given.out in {str(shard) for shard in given.shards}:
-        raise ConfigError(f"--out is {given.out}, one of the shards; give another name")
+    for option, name in files.items():
+        if name is not None and Path(name) in given.shards:
+            raise ConfigError(f"--{option} is {name}, one of the shards; give another name")
     scored = given.shards[0]
     command = command_line("merge", argv)
     emit = functools.partial(print, file=sys.stderr, flush=True)

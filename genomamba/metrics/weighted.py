@@ -7,7 +7,7 @@ is found once and serves all draws.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -28,10 +28,13 @@ CALIBRATION_BINS: Final = 15
 
 def auroc(truth: Float64Array, scores: Float64Array) -> Statistic:
     """Return the share of pairs, one positive and one negative, in which the positive has more; ties count half."""
-    groups, positive = _Groups(scores), truth == 1
+    groups = _Groups(scores)
+    positive = groups.ordered(truth[None] == 1)
 
     def of(weights: Float64Array) -> Float64Array:
-        positives, negatives = groups.sums(weights * positive), groups.sums(weights * ~positive)
+        ordered = groups.ordered(weights)
+        positives = groups.added(ordered * positive)
+        negatives = groups.added(ordered) - positives
         below = np.cumsum(negatives, axis=1) - negatives / 2
         return _divided((positives * below).sum(1), positives.sum(1) * negatives.sum(1))
 
@@ -40,10 +43,12 @@ def auroc(truth: Float64Array, scores: Float64Array) -> Statistic:
 
 def auprc(truth: Float64Array, scores: Float64Array) -> Statistic:
     """Return the mean, over the positives, of the precision among all rows that have at least their score."""
-    groups, positive = _Groups(scores), truth == 1
+    groups = _Groups(scores)
+    positive = groups.ordered(truth[None] == 1)
 
     def of(weights: Float64Array) -> Float64Array:
-        positives, taken = groups.sums(weights * positive)[:, ::-1], groups.sums(weights)[:, ::-1]
+        ordered = groups.ordered(weights)
+        positives, taken = groups.added(ordered * positive)[:, ::-1], groups.added(ordered)[:, ::-1]
         precision = np.nan_to_num(_divided(np.cumsum(positives, axis=1), np.cumsum(taken, axis=1)))
         return _divided((positives * precision).sum(1), positives.sum(1))
 
@@ -160,10 +165,20 @@ class _Groups:
         self._group_of_row[self._order] = np.cumsum(is_first) - 1
         self.values = ordered[self._starts]
 
+    def ordered(self, weights: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Put weights, (draws, rows), in ascending order of their rows."""
+        return weights[:, self._order]
+
+    def added(self, ordered: Float64Array) -> Float64Array:
+        """Add up the weights of each group, which come in order: (draws, groups)."""
+        if self._starts.size == self._order.size:
+            return ordered
+        found: Float64Array = np.add.reduceat(ordered, self._starts, axis=1)
+        return found
+
     def sums(self, weights: Float64Array) -> Float64Array:
         """Add up the weights of each group: (draws, groups), in ascending order."""
-        found: Float64Array = np.add.reduceat(weights[:, self._order], self._starts, axis=1)
-        return found
+        return self.added(self.ordered(weights))
 
     def ranks(self, weights: Float64Array) -> Float64Array:
         """Return the rank of each row among rows of these weights, but for a constant: (draws, rows)."""

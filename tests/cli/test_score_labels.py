@@ -82,7 +82,9 @@ def rows_of(path):
 
 def test_classes_get_what_scikit_learn_gets_from_the_file(score, labelled, masked_on):
     metrics = labelled.with_name("m.tsv")
-    shown = score("--labels", "FC", "--positive", "LOF", "--compare", "CADD", "--metrics", metrics)
+    page = labelled.with_name("scored.html")
+    asked = ("--labels", "FC", "--positive", "LOF", "--compare", "CADD")
+    shown = score(*asked, "--metrics", metrics, "--report", page)
     rows = rows_of(metrics)
     assert list(rows) == ["-llr", "Markov, order 8", "random weights", "CADD"]
     scored = labelled.with_name("scored.vcf")
@@ -114,6 +116,13 @@ def test_classes_get_what_scikit_learn_gets_from_the_file(score, labelled, maske
     assert "Higher stands for less likely: -llr is llr with its sign turned" in shown
     assert re.search(r"^-llr +\d+  0\.\d{3} \[0\.\d+, 0\.\d+\].*[+-]0\.\d+ \[.*\], p ", shown, re.M)
     assert f"AUROC less that of {best} [95 %]" in shown
+    # The page says the same.
+    text = page.read_text()
+    for said in ("<h1>calls.vcf</h1>", "<th>\u2212llr</th>", "<th>random weights</th>", "SYMBOLIC", "one:"):
+        assert said in text, said
+    assert f">{float(rows['CADD']['auroc']):.3f} [" in text
+    assert f"AUROC of \u2212llr less that of {best}: " in text
+    assert text.count("<tr><td>one:") == 200
 
 
 def test_numbers_get_correlations_and_json(score, labelled):
@@ -142,7 +151,7 @@ def test_an_interrupted_command_goes_on_with_the_untrained_network_too(score, la
     monkeypatch.setattr(steps, "PART", 64)
     options = ("--labels", "FC", "--positive", "LOF", "--metrics")
     score(*options, labelled.with_name("unbroken.tsv"))
-    finish, done = session.Partial.finish, []
+    finish, done = steps.Partial.finish, []
 
     def stopped(self, part, sums):
         finish(self, part, sums)
@@ -150,16 +159,14 @@ def test_an_interrupted_command_goes_on_with_the_untrained_network_too(score, la
         if done.count("random") == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(session.Partial, "finish", stopped)
+    monkeypatch.setattr(steps.Partial, "finish", stopped)
     out = labelled.with_name("stopped.vcf")
     score(*options, labelled.with_name("m.tsv"), out=out.name, code=130)
     assert not out.exists()
     done.clear()
-    monkeypatch.setattr(session.Partial, "finish", finish)
+    monkeypatch.setattr(steps.Partial, "finish", finish)
     made = []
-    monkeypatch.setattr(
-        session.Partial, "write", lambda self, *a, do=session.Partial.write: (made.append(1), do(self, *a))
-    )
+    monkeypatch.setattr(steps.Partial, "write", lambda self, *a, do=steps.Partial.write: (made.append(1), do(self, *a)))
     score(*options, labelled.with_name("m.tsv"), "--resume", out=out.name)
     assert labelled.with_name("m.tsv").read_bytes() == labelled.with_name("unbroken.tsv").read_bytes()
     # Of the five parts of labelled records, two were there.
@@ -204,6 +211,10 @@ def test_a_file_that_was_scored_is_studied_by_merge(score, labelled, tmp_path, c
         (("--labels", "FC", "--baselines", "cnn"), "--baselines is 'cnn'; it must be one of markov, random, none"),
         (("--labels", "FS", "--compare", "CAD"), "--compare is CAD, which no record that is taken has; did you mean"),
         (("--labels", "FS", "--markov-order", "99"), "--markov-order is 99; it must lie between 0 and 12"),
+        (
+            ("--labels", "FS", "--metrics", "a.b", "--report", "a.b"),
+            "--report is a.b, and so is --metrics; give another name",
+        ),
         (("--report", "nowhere/a.html"), "there is no folder nowhere"),
     ],
     ids=str,
@@ -225,6 +236,7 @@ def test_what_cannot_be_is_refused_in_one_line_before_anything_is_scored(score, 
         (("--labels", "DP"), "its header declares no scores of genomamba", 1),
         (("--metrics", "m.tsv"), "--metrics is about a study of the scores; ask for one by --labels or --report", 2),
         ((), "no file to write; name one by --out", 2),
+        (("--report", "calls.vcf", "--force"), "--report is calls.vcf, one of the shards; give another name", 2),
         (("--out", "x.tsv", "--report", "r.html"), "labels and reports are made of a VCF or BCF", 2),
     ],
     ids=str,
@@ -233,7 +245,7 @@ def test_merge_refuses_what_it_cannot_study(labelled, tmp_path, monkeypatch, cap
     monkeypatch.chdir(tmp_path)
     labelled.write_text(labelled.read_text().replace("FS=", "DP="))
     given = ["--out", "merged.vcf"] if options and options[0] == "--metrics" else []
-    assert main(["merge", str(labelled), *given, *options]) == code
+    assert main(["merge", labelled.name, *given, *options]) == code
     assert message in capsys.readouterr().err
     assert not (tmp_path / "merged.vcf").exists()
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from genomamba.errors import ConfigError
 from genomamba.score.config import Strands
 
-__all__ = ["WHOLE_CONTIG", "CalibrateConfig", "RefMismatch", "ScoreConfig", "Scoring", "StudyConfig", "VariantsConfig"]
+__all__ = [
+    "WHOLE_CONTIG", "CalibrateConfig", "RefMismatch", "ScoreConfig", "Scoring", "StudyConfig", "VariantsConfig",
+    "refuse_one_name_twice",
+]  # fmt: skip
 
 WHOLE_CONTIG = "contig"
 _SHARD = re.compile(r"(\d+)/(\d+)")
@@ -40,6 +44,14 @@ class Scoring:
             raise ConfigError(f"is {self.strand!r}; it must be +, - or both", option="strand")
         if self.ref_mismatch not in ("skip", "error", "keep"):
             raise ConfigError(f"is {self.ref_mismatch!r}; it must be skip, error or keep", option="ref_mismatch")
+
+
+def refuse_one_name_twice(**files: str | None) -> None:
+    """Raise `ConfigError` where two files to write, by the names of their options, are the same."""
+    seen: dict[Path, str] = {}
+    for option, name in files.items():
+        if name is not None and (first := seen.setdefault(Path(name), option)) != option:
+            raise ConfigError(f"--{option} is {name}, and so is --{first}; give another name")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -197,6 +209,7 @@ class ScoreConfig(VariantsConfig):
             raise ConfigError("no file to write; name one by --out, such as scored.vcf.gz")
         if self.labels is not None and self.shard is not None:
             raise ConfigError("--labels takes all records; score the shards, and give --labels to genomamba merge")
+        refuse_one_name_twice(out=self.out, warnings=self.warnings, metrics=self.metrics, report=self.report)
         self.part  # noqa: B018
         self.study  # noqa: B018
 

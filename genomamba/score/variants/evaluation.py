@@ -33,7 +33,7 @@ _LOW_IS_UNLIKELY: Final = ("llr", "llr_lc", "wt_marginal", "masked_marginal", "p
 # A place, which is neither high nor low.
 _NO_SCORE: Final = ("influence_at",)
 # Draws times rows that are bearable.
-_MOST_DRAWN: Final = 200_000_000
+_MOST_DRAWN: Final = 50_000_000
 _FEWEST_DRAWS: Final = 100
 
 
