@@ -1,10 +1,11 @@
-"""Log-likelihood ratios of variants under a causal model: alleles that share states, beside each run by itself.
+"""Scores of variants that share what they can, beside each variant scored by itself.
 
-    python benchmarks/variants.py --fasta chr20.fa.gz [--contig 20] [--start 30000000]
+    python benchmarks/variants.py [sharing] [marginals] --fasta chr20.fa.gz [--contig 20] [--start 30000000]
 
-Random SNVs within a stretch, both strands, weights random. Both ways are timed in one process and compared; brute
-force on some of the variants, spread evenly, half of them before the other way and half after it. Results are appended
-to benchmarks/results/<machine>/variants.jsonl.
+`sharing`: log-likelihood ratios of a causal model, alleles sharing states, against brute force. `marginals`:
+wt_marginal of a bidirectional model, 30 variants a window. Random SNVs within a stretch, both strands, weights random.
+Both ways are timed in one process and compared; each variant by itself on some of them, spread evenly, half before the
+other way and half after it. Results are appended to benchmarks/results/<machine>/variants.jsonl.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
@@ -24,14 +26,19 @@ from genomamba.data.genome import Genome
 from genomamba.model import LanguageModel
 from genomamba.model.process import keep_freed_memory, peak_memory_mib, set_threads
 from genomamba.score.variants.brute_force import score_variant
-from genomamba.score.variants.causal import CausalSettings, measure_tail, score_causal
+from genomamba.score.variants.causal import CausalSettings, score_causal
+from genomamba.score.variants.marginal import MarginalSettings, score_marginal
+from genomamba.score.variants.tail import TailSample
 
 ALLOWED = 1e-3
+MARGINAL_CONTEXT = 8_192
+A_WINDOW = 30
 
 
 def main() -> None:
-    """Time both ways, compare what they give, and append one line."""
+    """Run the cases that are asked for, or both."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*", choices=[[], *CASES], help="default: both")
     parser.add_argument("--fasta", required=True, type=Path)
     parser.add_argument("--contig", help="name in the FASTA (default: the first)")
     parser.add_argument("--start", type=int, default=30_000_000, help="first base of the stretch, 0-based")
@@ -46,12 +53,15 @@ def main() -> None:
     options = parser.parse_args()
     set_threads(options.threads)
     keep_freed_memory()
-    torch.manual_seed(0)
-    model = LanguageModel(ModelConfig(**PRESETS[options.preset])).eval().requires_grad_(False)
-    # At their initial size, weights hardly move a prediction from uniform.
-    model.embedding.weight.mul_(40)
     genome = Genome.open([options.fasta], get_alphabet("dna"), progress=False)
     contig = genome.resolve(options.contig) if options.contig else genome.contigs[0].name
+    for case in options.cases or CASES:
+        CASES[case](genome, contig, options)
+
+
+def sharing(genome: Genome, contig: str, options: argparse.Namespace) -> None:
+    """Time both ways of a causal model, compare what they give, and append one line."""
+    model = make_model(options.preset, "causal")
     variants = draw_snvs(genome, contig, options.start, options.span, options.variants)
     settings = CausalSettings(context=options.context, horizon=options.horizon, batch_size=options.batch_size)
 
@@ -72,7 +82,10 @@ def main() -> None:
     differences = [abs(scores[i].llr - llr) for i, llr in alone.items()]
     if not max(differences) <= ALLOWED:
         raise SystemExit(f"scores differ by up to {max(differences):.3g} nats; no speed is reported")
-    tail = measure_tail(model, genome, contig, [scores[i] for i in sample], settings)
+    beyond = TailSample(len(sample))
+    for i in sample:
+        beyond.see(contig, variants[i], scores[i].llr)
+    tail = beyond.measure(model, genome, settings)
     write(
         "variants",
         "sharing",
@@ -94,6 +107,56 @@ def main() -> None:
         largest_tail_nats=float(tail.max()),
         peak_mib=peak_memory_mib(),
     )
+
+
+def marginals(genome: Genome, contig: str, options: argparse.Namespace) -> None:
+    """Time both ways of a bidirectional model, compare what they give, and append one line."""
+    model = make_model(options.preset, "bidirectional")
+    settings = MarginalSettings(context=MARGINAL_CONTEXT, scores=("wt_marginal",))
+    windows = 10
+    span = windows * MARGINAL_CONTEXT // 2
+    variants = draw_snvs(genome, contig, options.start // span * span, span, windows * A_WINDOW)
+    sample = [int(i) for i in np.linspace(0, len(variants) - 1, 3 * windows)]
+
+    def alone(chosen: list[int]) -> list[float]:
+        return [
+            next(iter(score_marginal(model, genome, contig, [variants[i]], settings)))["wt_marginal"] for i in chosen
+        ]
+
+    alone(sample[:1])
+    began = time.perf_counter()
+    found = alone(sample[: len(sample) // 2])
+    middle = time.perf_counter()
+    scores = [one["wt_marginal"] for one in score_marginal(model, genome, contig, variants, settings)]
+    after = time.perf_counter()
+    found += alone(sample[len(sample) // 2 :])
+    alone_s, together_s = middle - began + time.perf_counter() - after, after - middle
+    largest = max(abs(scores[i] - one) for i, one in zip(sample, found, strict=True))
+    if not largest <= ALLOWED:
+        raise SystemExit(f"scores differ by up to {largest:.3g} nats; no speed is reported")
+    write(
+        "variants",
+        "marginals",
+        preset=options.preset,
+        context=MARGINAL_CONTEXT,
+        variants_a_window=A_WINDOW,
+        variants=len(variants),
+        threads=options.threads,
+        together_variants_per_s=len(variants) / together_s,
+        alone_variants_per_s=len(sample) / alone_s,
+        ratio=len(variants) / together_s * alone_s / len(sample),
+        largest_difference_nats=largest,
+        typical_nats=float(np.median(np.abs(scores))),
+    )
+
+
+def make_model(preset: str, direction: str) -> LanguageModel:
+    """Make a model of random weights."""
+    torch.manual_seed(0)
+    model = LanguageModel(ModelConfig(**PRESETS[preset] | {"direction": direction})).eval().requires_grad_(False)
+    # At their initial size, weights hardly move a prediction from uniform.
+    model.embedding.weight.mul_(40)
+    return model
 
 
 def draw_snvs(genome: Genome, contig: str, start: int, span: int, count: int) -> list[Variant]:
@@ -124,6 +187,8 @@ def brute_force(
         found[i], _ = score_variant(model, genome, contig, variants[i], settings)
     return time.perf_counter() - began
 
+
+CASES: Final = {"sharing": sharing, "marginals": marginals}
 
 if __name__ == "__main__":
     main()

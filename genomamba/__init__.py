@@ -4,9 +4,16 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from genomamba.api import GeneratedSequence, Model, from_pretrained
+    from genomamba.api import GeneratedSequence, Model, VariantScorer, from_pretrained, score_variants
 
-__all__ = ["GeneratedSequence", "Model", "__version__", "from_pretrained"]
+__all__ = [
+    "GeneratedSequence",
+    "Model",
+    "VariantScorer",
+    "__version__",
+    "from_pretrained",
+    "score_variants",
+]
 
 __version__ = "0.1.0"
 

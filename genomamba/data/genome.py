@@ -117,6 +117,13 @@ class Genome:
         """Return the contig's name in the FASTA; see `genomamba.data.names.ContigNames.resolve`."""
         return self._names.resolve(name)
 
+    def find(self, name: str) -> str | None:
+        """Return the contig's name in the FASTA as `resolve` does, or None where there is none."""
+        try:
+            return self._names.resolve(name)
+        except DataError:
+            return None
+
     def match(self, pattern: str) -> list[str]:
         """Return the contigs that a name or a pattern means; see `ContigNames.match`."""
         return self._names.match(pattern)

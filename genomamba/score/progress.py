@@ -8,11 +8,13 @@ from typing import Final
 
 from tqdm import tqdm
 
+from genomamba.report.words import duration
 from genomamba.train.log import BAR_FORMAT, tell
 
 __all__ = ["Progress"]
 
 LINE_EVERY_S: Final = 60.0
+_SLOW: Final = 10.0
 
 
 class Progress:
@@ -48,9 +50,12 @@ class Progress:
         """Note that so many more are done."""
         self._done += count
         now = time.monotonic()
-        speed = f"{(self._done - self._before) / max(now - self._began, 1e-9):,.0f} {self._unit}/s"
+        rate = (self._done - self._before) / max(now - self._began, 1e-9)
+        speed = f"{rate:,.0f} {self._unit}/s" if rate >= _SLOW else f"{rate:.2g} {self._unit}/s"
         self._bar.set_postfix_str(speed, refresh=False)
         self._bar.update(count)
         if now - self._told >= LINE_EVERY_S:
             self._told = now
-            tell(f"{self._doing}: {self._done / max(self._total, 1):.0%} of {self._total:,} {self._unit}, {speed}")
+            left = duration((self._total - self._done) / rate) if rate else "unknown"
+            share = self._done / max(self._total, 1)
+            tell(f"{self._doing}: {share:.0%} of {self._total:,} {self._unit}, {speed}, time left {left}")

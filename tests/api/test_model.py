@@ -56,7 +56,7 @@ def test_all_forms_of_a_sequence_give_the_same(run, fasta, records):
 
 def test_a_list_gives_what_its_sequences_give_one_by_one(run, draw_text, monkeypatch):
     # The first three share a pass, as do the last two; the others are longer than a pass.
-    monkeypatch.setattr("genomamba.api.default_chunk", lambda config: 64)
+    monkeypatch.setattr("genomamba.api.model.default_chunk", lambda config: 64)
     texts = [draw_text(length, length, "ACGTN") for length in (1, 33, 2, 130, 65, 50, 14)]
     together = run(texts)
     assert len(together) == len(texts)
@@ -142,7 +142,7 @@ def test_embeddings_of_an_equivariant_model_change_halves_and_order_with_the_str
 
 @pytest.mark.parametrize("kind", ["causal", "equivariant"])
 def test_a_pooled_embedding_is_the_mean_over_the_sequence(make_model, draw_text, monkeypatch, kind):
-    monkeypatch.setattr("genomamba.api.default_chunk", lambda config: 16)
+    monkeypatch.setattr("genomamba.api.model.default_chunk", lambda config: 16)
     model, texts = make_model(kind), [draw_text(50), draw_text(7)]
     expected = torch.stack([model.embed(text).mean(0) for text in texts])
     close(model.embed(texts, pool="mean"), expected)

@@ -6,13 +6,10 @@ variants, nor on how they are divided among runs.
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Final
 
-import numpy as np
 import torch
 
 from genomamba.coordinates import Variant
@@ -22,17 +19,16 @@ from genomamba.model import LanguageModel
 from genomamba.model.process import side_by_side
 from genomamba.score.variants.blocks import Block
 from genomamba.score.variants.grid import PIECE
-from genomamba.score.variants.lanes import Float64Array, Lanes
+from genomamba.score.variants.lanes import Lanes
 from genomamba.score.variants.schedule import Schedule
 from genomamba.score.variants.settings import CausalScore, CausalSettings
 from genomamba.score.variants.source import Record, Source
 from genomamba.score.variants.spool import Spool
 
-__all__ = ["CausalScore", "CausalSettings", "default_batch_size", "measure_tail", "score_causal"]
+__all__ = ["CausalScore", "CausalSettings", "default_batch_size", "score_causal"]
 
 _NUMBERS_A_TENSOR: Final = 1 << 20
 _ROUND: Final = 16
-_TAIL: Final = 4
 
 
 def default_batch_size(model: LanguageModel) -> int:
@@ -76,37 +72,10 @@ def score_causal(
         Where what the model says of a base is not finite.
     """
     if "-" in settings.strands and not genome.alphabet.has_complement:
-        raise ConfigError(f"--strand is -; the {genome.alphabet.name} alphabet has one strand alone, +")
+        raise ConfigError(f"is -; the {genome.alphabet.name} alphabet has one strand alone, +", option="strand")
     lanes = Lanes(model, settings.batch_size or default_batch_size(model))
     source = Source(lanes, genome, contig, variants, settings)
     return _from_both_ends(source) if settings.context is None and "-" in settings.strands else _in_order(source)
-
-
-def measure_tail(
-    model: LanguageModel,
-    genome: Genome,
-    contig: str,
-    scores: Sequence[CausalScore],
-    settings: CausalSettings,
-) -> Float64Array:
-    """Measure what lies beyond the horizon: by how much scores change where four times as many bases are compared.
-
-    Parameters
-    ----------
-    model, genome, contig, settings
-        As `score_causal` had them.
-    scores : sequence of CausalScore
-        A sample of what it gave, in its order.
-
-    Returns
-    -------
-    differences : (scored,), float64
-        Absolute differences of `llr`, in nats, of those that are scored.
-    """
-    scored = [one for one in scores if not math.isnan(one.llr)]
-    farther = dataclasses.replace(settings, horizon=_TAIL * settings.horizon)
-    again = score_causal(model, genome, contig, [one.variant for one in scored], farther)
-    return np.array([abs(far.llr - near.llr) for near, far in zip(scored, again, strict=True)])
 
 
 def _in_order(source: Source) -> Iterator[CausalScore]:

@@ -10,10 +10,36 @@ from typing import ClassVar, Literal
 from genomamba.errors import ConfigError
 from genomamba.score.config import Strands
 
-__all__ = ["WHOLE_CONTIG", "ScoreConfig"]
+__all__ = ["WHOLE_CONTIG", "RefMismatch", "ScoreConfig", "Scoring"]
 
 WHOLE_CONTIG = "contig"
 _SHARD = re.compile(r"(\d+)/(\d+)")
+
+RefMismatch = Literal["skip", "error", "keep"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scoring:
+    """What is asked of a model about variants; the numbers depend on it, `batch_size` aside. See `ScoreConfig`."""
+
+    scores: tuple[str, ...] = ()
+    context: int | str | None = None
+    """Bases, `WHOLE_CONTIG`, or None for those that the model was trained with."""
+    horizon: int = 2_048
+    flank: int = 32
+    strand: Strands = "both"
+    ref_mismatch: RefMismatch = "skip"
+    batch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.context, str) and self.context != WHOLE_CONTIG:
+            raise ConfigError(
+                f"is {self.context!r}; it must be a number of bases, such as 8192, or contig", option="context"
+            )
+        if self.strand not in ("+", "-", "both"):
+            raise ConfigError(f"is {self.strand!r}; it must be +, - or both", option="strand")
+        if self.ref_mismatch not in ("skip", "error", "keep"):
+            raise ConfigError(f"is {self.ref_mismatch!r}; it must be skip, error or keep", option="ref_mismatch")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +70,7 @@ class ScoreConfig:
     """Take the records of the stretches in this BED file alone."""
     shard: str | None = None
     """Take one of several equal parts of the records, such as 3/16; genomamba merge puts them together."""
-    ref_mismatch: Literal["skip", "error", "keep"] = "skip"
+    ref_mismatch: RefMismatch = "skip"
     """A record whose REF is not what the FASTA has: skip it with a status, stop, or score it all the same."""
     cache_dir: str | None = None
     """Where caches of FASTA files are kept. Default: GENOMAMBA_CACHE_DIR, else the user's cache folder."""
@@ -86,7 +112,7 @@ class ScoreConfig:
 
     def __post_init__(self) -> None:
         if self.threads is not None and self.threads < 1:
-            raise ConfigError(f"--threads is {self.threads}; it must be above 0")
+            raise ConfigError(f"is {self.threads}; it must be above 0", option="threads")
         if not self.fasta:
             raise ConfigError("no reference; name its FASTA by --fasta")
         if self.vcf is None:
@@ -97,9 +123,21 @@ class ScoreConfig:
             raise ConfigError("--region and --regions-bed both say what to take; give one of them")
         if self.resume and self.force:
             raise ConfigError("--resume goes on and --force begins anew; give one of them")
-        if self.context not in (None, WHOLE_CONTIG) and not (self.context.isdecimal() and int(self.context) > 0):
-            raise ConfigError(f"--context is {self.context!r}; it must be a number of bases, such as 8192, or contig")
-        self.part  # noqa: B018
+        self.part, self.scoring  # noqa: B018
+
+    @property
+    def scoring(self) -> Scoring:
+        """What is asked of the model. Raises `ConfigError` where it cannot be."""
+        is_number = self.context is not None and self.context.isdecimal()
+        return Scoring(
+            scores=self.scores,
+            context=int(self.context or 0) if is_number else self.context,
+            horizon=self.horizon,
+            flank=self.flank,
+            strand=self.strand,
+            ref_mismatch=self.ref_mismatch,
+            batch_size=self.batch_size,
+        )
 
     @property
     def part(self) -> tuple[int, int]:
@@ -108,5 +146,5 @@ class ScoreConfig:
             return 0, 1
         match = _SHARD.fullmatch(self.shard)
         if match is None or not 1 <= int(match[1]) <= int(match[2]):
-            raise ConfigError(f"--shard is {self.shard!r}; it must be as 3/16: the third of sixteen")
+            raise ConfigError(f"is {self.shard!r}; it must be as 3/16: the third of sixteen", option="shard")
         return int(match[1]) - 1, int(match[2])

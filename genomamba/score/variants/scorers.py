@@ -14,7 +14,7 @@ from genomamba.errors import ConfigError
 from genomamba.model import LanguageModel
 from genomamba.score.reading import Strand
 from genomamba.score.variants.causal import CausalSettings, score_causal
-from genomamba.score.variants.config import WHOLE_CONTIG, ScoreConfig
+from genomamba.score.variants.config import WHOLE_CONTIG, Scoring
 from genomamba.score.variants.marginal import COLUMNS, MarginalScore, MarginalSettings, score_marginal
 from genomamba.score.variants.status import Status, status_of
 
@@ -59,39 +59,41 @@ class Scorer:
         Names of the numbers.
     longest : int
         Bases that an allele may have.
+    causal : CausalSettings, optional
+        Of a causal model.
     settings : dict
         What the numbers depend on, as plain values.
     """
 
-    def __init__(self, model: LanguageModel, genome: Genome, config: ScoreConfig, context: int | None) -> None:
+    def __init__(self, model: LanguageModel, genome: Genome, scoring: Scoring, context: int | None) -> None:
         self._model, self._genome = model, genome
-        self._keep = config.ref_mismatch == "keep"
-        self._strands: tuple[Strand, ...] = ("+", "-") if config.strand == "both" else (config.strand,)
-        self._causal: CausalSettings | None = None
+        self._keep = scoring.ref_mismatch == "keep"
+        self._strands: tuple[Strand, ...] = ("+", "-") if scoring.strand == "both" else (scoring.strand,)
+        self.causal: CausalSettings | None = None
         self._marginal: MarginalSettings | None = None
         if _is_causal(model):
-            self._causal = CausalSettings(
+            self.causal = CausalSettings(
                 # Half of it on either side of a block's border.
                 context=context and context + context % 2,
-                horizon=config.horizon,
+                horizon=scoring.horizon,
                 strands=self._strands,
                 keep_mismatches=self._keep,
-                batch_size=config.batch_size,
+                batch_size=scoring.batch_size,
             )
             self.columns: tuple[str, ...] = ("llr", "llr_lc")
-            self.longest = self._causal.longest
+            self.longest = self.causal.longest
             self.settings: dict[str, Any] = {
                 "scores": list(self.columns),
-                "context": self._causal.context,
-                "horizon": config.horizon,
-                "strand": config.strand,
+                "context": self.causal.context,
+                "horizon": scoring.horizon,
+                "strand": scoring.strand,
             }
         else:
-            scores: tuple[MarginalScore, ...] = config.scores or ("wt_marginal",)  # type: ignore[assignment]
-            self._marginal = MarginalSettings(context=context, scores=scores, flank=config.flank)
+            scores: tuple[MarginalScore, ...] = scoring.scores or ("wt_marginal",)  # type: ignore[assignment]
+            self._marginal = MarginalSettings(context=context, scores=scores, flank=scoring.flank)
             self.columns = tuple(name for score in scores for name in COLUMNS[score])
-            self.longest = max(1, (context or 4 * config.horizon) // 4)
-            self.settings = {"scores": list(self.columns), "context": context, "flank": config.flank}
+            self.longest = max(1, (context or 4 * scoring.horizon) // 4)
+            self.settings = {"scores": list(self.columns), "context": context, "flank": scoring.flank}
 
     def status(self, contig: str | None, variant: Variant) -> Status:
         """Tell whether an allele is scored, and if not, why."""
@@ -102,8 +104,8 @@ class Scorer:
         if contig is None:
             for variant in variants:
                 yield self.status(None, variant), self._nothing()
-        elif self._causal is not None:
-            for one in score_causal(self._model, self._genome, contig, variants, self._causal):
+        elif self.causal is not None:
+            for one in score_causal(self._model, self._genome, contig, variants, self.causal):
                 yield one.status, (one.llr, one.llr_length_corrected)
         else:
             yield from self._marginals(contig, variants)
@@ -133,7 +135,7 @@ class Scorer:
 
 
 def choose_scorer(
-    model: LanguageModel, name: str, genome: Genome, config: ScoreConfig, trained_context: int | None
+    model: LanguageModel, name: str, genome: Genome, scoring: Scoring, trained_context: int | None
 ) -> Scorer:
     """Return what scores by a model.
 
@@ -144,19 +146,23 @@ def choose_scorer(
     """
     causal = _is_causal(model)
     known = (_LLR,) if causal else tuple(COLUMNS)
-    for score in config.scores:
+    for score in scoring.scores:
         if score not in known:
             kind = "causal" if causal else "masked"
-            raise ConfigError(f"--scores has {score!r}; {name} is a {kind} model, which has {', '.join(known)}")
-    if not causal and config.strand != "both":
-        raise ConfigError(f"--strand is {config.strand}; scores of a masked model take both strands: leave it out")
-    if causal and config.strand != "+" and not genome.alphabet.has_complement:
-        raise ConfigError(f"--strand is {config.strand}; the {genome.alphabet.name} alphabet has one strand alone, +")
-    if config.context == WHOLE_CONTIG:
+            raise ConfigError(f"has {score!r}; {name} is a {kind} model, which has {', '.join(known)}", option="scores")
+    if not causal and scoring.strand != "both":
+        raise ConfigError(
+            f"is {scoring.strand}; scores of a masked model take both strands: leave it out", option="strand"
+        )
+    if causal and scoring.strand != "+" and not genome.alphabet.has_complement:
+        raise ConfigError(
+            f"is {scoring.strand}; the {genome.alphabet.name} alphabet has one strand alone, +", option="strand"
+        )
+    if scoring.context == WHOLE_CONTIG:
         context = None
     else:
-        context = int(config.context) if config.context is not None else trained_context or DEFAULT_CONTEXT
-    return Scorer(model, genome, config, context)
+        context = int(scoring.context) if scoring.context is not None else trained_context or DEFAULT_CONTEXT
+    return Scorer(model, genome, scoring, context)
 
 
 def tags_of(scorer: Scorer) -> list[Tag]:

@@ -9,7 +9,6 @@ from genomamba.coordinates import Interval, Variant
 from genomamba.data.bed import read_bed
 from genomamba.data.genome import Genome
 from genomamba.data.vcf import VcfReader, VcfRecord
-from genomamba.errors import DataError
 from genomamba.score.variants.config import ScoreConfig
 
 __all__ = ["Selection", "variants_of"]
@@ -51,10 +50,7 @@ class Selection:
         """Return the name of a record's contig in the genome; None where it has none."""
         name = record.chrom
         if name not in self._names:
-            try:
-                self._names[name] = self._genome.resolve(name)
-            except DataError:
-                self._names[name] = None
+            self._names[name] = self._genome.find(name)
         return self._names[name]
 
     def batches(self, reader: VcfReader) -> Iterator[list[VcfRecord]]:

@@ -12,15 +12,17 @@ import logging
 import shutil
 import sys
 import tempfile
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, tee
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from genomamba.alphabet import get_alphabet
 from genomamba.coordinates import Variant
@@ -39,14 +41,19 @@ from genomamba.score.variants.config import ScoreConfig
 from genomamba.score.variants.scorers import STATUS_TAG, Scorer, choose_scorer, tags_of
 from genomamba.score.variants.selection import Selection, variants_of
 from genomamba.score.variants.status import Status
+from genomamba.score.variants.tail import TIMES_FARTHER, TailSample
 
 __all__ = ["score"]
+
+Float64Array = npt.NDArray[np.float64]
 
 _log = logging.getLogger("genomamba")
 
 _PART: Final = 4_096
 """Alleles after which what is done is noted."""
 _MOST_MISMATCHES: Final = 0.01
+_TAIL_SHARE: Final = 0.05
+"""Of the time for all scores, what may go into the measure of what lies beyond the horizon."""
 _STATUSES: Final = list(Status)
 _STREAM: Final = "-"
 _SHOWN: Final = 20
@@ -81,7 +88,7 @@ def score(name: str, config: ScoreConfig, *, command: str, emit: Callable[[str],
     genome = Genome.open(
         list(config.fasta), alphabet, cache_dir=config.cache_dir, contigs=("*",), chrom_map=config.chrom_map
     )
-    scorer = choose_scorer(model, name, genome, config, checkpoint.training.get("context"))
+    scorer = choose_scorer(model, name, genome, config.scoring, checkpoint.training.get("context"))
     with ExitStack() as stack:
         folder = stack.enter_context(_folder(config))
         vcf = _at_rest(config.vcf, stack)
@@ -95,7 +102,12 @@ def score(name: str, config: ScoreConfig, *, command: str, emit: Callable[[str],
         plan = _plan_of_files(config, vcf, scorer) | plan_of(model, genome, ())
         rows = survey.alleles * (len(scorer.columns) + 1)
         partial = stack.enter_context(Partial(folder, plan, rows, force=config.force))
-        _score(vcf, selection, scorer, partial, survey.alleles)
+        began, tail = time.monotonic(), TailSample(survey.alleles)
+        _score(vcf, selection, scorer, partial, survey.alleles, tail)
+        if scorer.causal is not None:
+            budget_s = _TAIL_SHARE * (time.monotonic() - began)
+            beyond = tail.measure(model, genome, scorer.causal, budget_s=budget_s)
+            emit(_tail_in_words(beyond, scorer.causal.horizon))
         written = _write(vcf, kind, selection, scorer, partial, config, command)
         partial.remove()
     if not is_stream(config.out):
@@ -161,8 +173,8 @@ def _take_note(survey: _Survey, record: VcfRecord, contig: str | None, scorer: S
                 raise DataError(f"{survey.first_mismatch}; --ref-mismatch skip leaves such records unscored")
 
 
-def _score(vcf: Path, selection: Selection, scorer: Scorer, partial: Partial, total: int) -> None:
-    """Score the alleles whose parts are not done."""
+def _score(vcf: Path, selection: Selection, scorer: Scorer, partial: Partial, total: int, tail: TailSample) -> None:
+    """Score the alleles whose parts are not done, and show them to the sample."""
     done = min(total, len(partial.done) * _PART)
     if done:
         _log.info("%s: going on, %s of %s alleles are done", partial.folder, f"{done:,}", f"{total:,}")
@@ -170,7 +182,8 @@ def _score(vcf: Path, selection: Selection, scorer: Scorer, partial: Partial, to
         with VcfReader(vcf) as reader, Progress("scoring", "alleles", total, done) as progress:
             rows: list[tuple[float, ...]] = []
             at = done
-            for status, numbers in _scored(reader, selection, scorer, skip=done):
+            for contig, variant, status, numbers in _scored(reader, selection, scorer, skip=done):
+                tail.see(contig, variant, numbers[0])
                 rows.append((*numbers, float(_STATUSES.index(status))))
                 progress.add(1)
                 if len(rows) == _PART or at + len(rows) == total:
@@ -188,7 +201,7 @@ def _score(vcf: Path, selection: Selection, scorer: Scorer, partial: Partial, to
 
 def _scored(
     reader: VcfReader, selection: Selection, scorer: Scorer, *, skip: int
-) -> Iterator[tuple[Status, tuple[float, ...]]]:
+) -> Iterator[tuple[str | None, Variant, Status, tuple[float, ...]]]:
     """Score the alleles after the first `skip`; what they give does not depend on those."""
     alleles = (
         (contig, variant)
@@ -199,7 +212,18 @@ def _scored(
     )
     deque((next(alleles) for _ in range(skip)), maxlen=0)
     for contig, group in groupby(alleles, lambda allele: allele[0]):
-        yield from scorer.scores(contig, (variant for _, variant in group))
+        variants, kept = tee(variant for _, variant in group)
+        for variant, (status, numbers) in zip(kept, scorer.scores(contig, variants), strict=True):
+            yield contig, variant, status, numbers
+
+
+def _tail_in_words(differences: Float64Array, horizon: int) -> str:
+    if not differences.size:
+        return f"beyond the horizon of {horizon:,} bases: not measured, no allele was scored now"
+    return (
+        f"beyond the horizon of {horizon:,} bases: over {TIMES_FARTHER} times as many, {differences.size} scores change by"
+        f" {np.median(differences):.2g} nats at the median, {differences.max():.2g} at most"
+    )
 
 
 def _write(

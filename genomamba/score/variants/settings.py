@@ -29,13 +29,15 @@ class CausalSettings:
 
     def __post_init__(self) -> None:
         if self.context is not None and (self.context < 2 or self.context % 2):
-            raise ConfigError(f"--context is {self.context}; it must be an even number of bases, such as 131072")
+            raise ConfigError(
+                f"is {self.context}; it must be an even number of bases, such as 131072", option="context"
+            )
         if self.horizon < 2:
-            raise ConfigError(f"--horizon is {self.horizon}; it must be 2 bases or more, such as 2048")
+            raise ConfigError(f"is {self.horizon}; it must be 2 bases or more, such as 2048", option="horizon")
         if self.batch_size is not None and self.batch_size < 1:
-            raise ConfigError(f"--batch-size is {self.batch_size}; it must be 1 or more, such as 16")
+            raise ConfigError(f"is {self.batch_size}; it must be 1 or more, such as 16", option="batch_size")
         if not self.strands or len(set(self.strands)) != len(self.strands) or not {"+", "-"}.issuperset(self.strands):
-            raise ConfigError(f"--strand is {' '.join(self.strands)!r}; it must be +, - or both")
+            raise ConfigError(f"is {' '.join(self.strands)!r}; it must be +, - or both", option="strand")
 
     @property
     def longest(self) -> int:

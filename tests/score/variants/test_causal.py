@@ -11,7 +11,7 @@ from genomamba.coordinates import Variant
 from genomamba.errors import ConfigError, DataError, RunError
 from genomamba.model.process import set_threads
 from genomamba.score.variants.brute_force import score_variant
-from genomamba.score.variants.causal import CausalSettings, default_batch_size, measure_tail, score_causal
+from genomamba.score.variants.causal import CausalSettings, default_batch_size, score_causal
 from genomamba.score.variants.grid import RUN_UP
 from genomamba.score.variants.status import Status
 from toys import MarkovModel, RecallingModel, dna_table
@@ -273,18 +273,6 @@ def test_case_does_not_count(make_genome, make_model, draw_text):
     assert [one.llr for one in scores] == [one.llr for one in run(model, make_genome({"one": text.upper()}), lower)]
 
 
-def test_the_tail_is_what_a_farther_horizon_changes(make_genome, make_model, draw_text, draw_variants):
-    text, model = draw_text(2_000), make_model()
-    genome = make_genome({"one": text})
-    settings = CausalSettings(context=512, horizon=30)
-    scores = run(model, genome, [*draw_variants(text, 20, longest=9), Variant("one", 1_999, "A", "<DEL>")], settings)
-    far = dataclasses.replace(settings, horizon=120)
-    expected = [abs(score_variant(model, genome, "one", one.variant, far)[0] - one.llr) for one in scores[:-1]]
-    tail = measure_tail(model, genome, "one", scores, settings)
-    assert tail.tolist() == pytest.approx(expected, abs=1e-9)
-    assert tail.max() > 1e-6
-
-
 def test_variants_are_read_no_farther_than_needed(make_genome, make_model, draw_text):
     text, model = draw_text(20_000, runs=0), make_model()
     variants = [
@@ -346,12 +334,12 @@ def test_broken_weights_are_told(make_genome, make_model, threads):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"context": 7}, "--context is 7; it must be an even number"),
-        ({"context": 0}, "--context is 0; it must be an even number"),
-        ({"horizon": 1}, "--horizon is 1; it must be 2 bases or more"),
-        ({"batch_size": 0}, "--batch-size is 0; it must be 1 or more"),
-        ({"strands": ()}, "--strand is ''; it must be"),
-        ({"strands": ("+", "+")}, "--strand is '\\+ \\+'; it must be"),
+        ({"context": 7}, "context is 7; it must be an even number"),
+        ({"context": 0}, "context is 0; it must be an even number"),
+        ({"horizon": 1}, "horizon is 1; it must be 2 bases or more"),
+        ({"batch_size": 0}, "batch_size is 0; it must be 1 or more"),
+        ({"strands": ()}, "strand is ''; it must be"),
+        ({"strands": ("+", "+")}, "strand is '\\+ \\+'; it must be"),
     ],
 )
 def test_settings_that_cannot_be(setting, message):

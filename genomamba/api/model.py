@@ -1,8 +1,4 @@
-"""The front door of `import genomamba`: a model by name, and what it says of sequences.
-
-Everything here is a few lines over rooms below: `genomamba.model` runs the network, `genomamba.score` cuts and packs
-what it reads.
-"""
+"""A model by name, and what it says of sequences."""
 
 from __future__ import annotations
 
