@@ -45,8 +45,9 @@ _DIGIT_INCHES: Final = 0.09
 _SATURATES: Final = 0.995
 _REFERENCE: Final = "#dfe1e4"
 _MUTED: Final = "#64748b"
+# An odd number of steps, so that 0 has the middle one.
 _COLORS: Final = LinearSegmentedColormap.from_list(
-    "amber to teal", ["#7c2d12", "#b45309", "#f0c080", "#fdfcfa", "#8bcfc3", "#0f766e", "#083f3a"]
+    "amber to teal", ["#7c2d12", "#b45309", "#f0c080", "#fdfcfa", "#8bcfc3", "#0f766e", "#083f3a"], N=257
 )
 
 

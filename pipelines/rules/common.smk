@@ -13,6 +13,9 @@ GENOME = {
     "cohorts": {},
     "score": "",
     "shards": 1,
+    "regions": {},
+    "gff": [],
+    "ism": "",
 }
 MODEL = {"options": ""}
 

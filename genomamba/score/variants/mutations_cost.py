@@ -40,7 +40,7 @@ def seconds_for(
         return 0.0
     whole = choose_scorer(model, name, mutations.genome, scoring, trained_context)
     context = whole.settings["context"] or mutations.genome.length(mutations.region.contig)
-    if "horizon" in whole.settings:
+    if whole.causal is not None:
         horizon = min(scoring.horizon, _HORIZON)
         small = dataclasses.replace(scoring, horizon=horizon, context=min(context, _CONTEXT))
         count, seconds = _time(choose_scorer(model, name, mutations.genome, small, None), mutations, _TIMED)

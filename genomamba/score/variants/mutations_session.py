@@ -19,6 +19,7 @@ from genomamba.model.device import choose_device
 from genomamba.model.process import keep_freed_memory, set_threads
 from genomamba.report.genes import GeneModel, read_genes
 from genomamba.report.mutagenesis import Mutagenesis, PictureFormat, draw_mutagenesis
+from genomamba.report.words import duration
 from genomamba.score.progress import Progress
 from genomamba.score.variants.mutations import BASES, Mutations, mutations_of, scored_mutations
 from genomamba.score.variants.mutations_config import NO_PICTURE, MutagenesisConfig
@@ -78,7 +79,7 @@ def mutagenesis(name: str, config: MutagenesisConfig, *, emit: Callable[[str], N
         emit(f"no picture of more than {MOST_DRAWN:,} bases is made without --plot FILE.svg")
     if config.dry_run:
         seconds = seconds_for(model, name, mutations, config.scoring, trained)
-        emit(f"about {_duration(seconds)} on this machine")
+        emit(f"about {duration(seconds)} on this machine")
         return
     with Progress("scoring", "variants", len(mutations)) as progress:
         table = scored_mutations(scorer, mutations, progress.add)
@@ -146,14 +147,6 @@ def _in_words(mutations: Mutations) -> str:
     lengths = ", ".join(map(str, mutations.deletions))
     told = f"{region}: {len(region):,} bases, {count:,} substitutions, {deletions:,} deletions"
     return told + (f" (of {lengths} base{'s' * (lengths != '1')})" if deletions else "")
-
-
-def _duration(seconds: float) -> str:
-    """Return a time in the unit that suits it."""
-    for unit, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:,.0f} {unit}"
-    return f"{max(1, seconds):.0f} second{'s' * (seconds >= 1.5)}"
 
 
 def _write_table(out: str, table: pd.DataFrame, numbers: tuple[str, ...]) -> None:
