@@ -181,7 +181,7 @@ def read_features(
     types : collection of str, optional
         Give these alone, such as {"gene", "CDS"}.
     within : Interval, optional
-        Give those alone that have a base of it; its contig is as in the FASTA.
+        Give those alone that have a base of it; its contig is as in the FASTA. Nothing is logged then.
 
     Yields
     ------
@@ -216,7 +216,9 @@ def read_features(
             continue
         if within is None or feature.interval.overlaps(within):
             yield feature
-    _tell_absent(file, rows)
+    _check_contigs(file, rows)
+    if within is None:
+        _tell_contigs(file, rows, names)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -303,25 +305,33 @@ def _dialect_of(text: str, where: str) -> Dialect | None:
 
 def _contig(name: str, genome: Genome, where: str) -> str | None:
     try:
-        return genome.resolve(name)
+        return genome.resolve(name, tell=False)
     except ConfigError as error:
         raise DataError(f"{where}: {error}") from None
     except DataError:
         return None
 
 
-def _tell_absent(file: _File, rows: int) -> None:
+def _check_contigs(file: _File, rows: int) -> None:
     if not rows:
         raise DataError(f"{file.path}: no feature in it; a row of GFF3 or GTF has {_COLUMNS} columns, divided by tabs")
-    left_out = sum(file.absent.values())
-    if not left_out:
-        return
-    named = ", ".join(repr(name) for name in list(file.absent)[:_NAMED])
-    if len(file.absent) > _NAMED:
-        named += f" and {len(file.absent) - _NAMED:,} more"
-    if left_out == rows:
+    if file.absent.total() == rows:
+        named = _some(file.absent)
         raise DataError(f"{file.path}: its features lie on {named}, which the FASTA does not have; see --chrom-map")
-    _log.info("%s: %s of %s features left out, on %s", file.path, f"{left_out:,}", f"{rows:,}", named)
+
+
+def _tell_contigs(file: _File, rows: int, names: dict[str, str | None]) -> None:
+    """Say which contigs have another name in the FASTA, and what was left out."""
+    if renamed := [f"{name!r} as {contig!r}" for name, contig in names.items() if contig not in (None, name)]:
+        more = f" and {len(renamed) - 1:,} more" if len(renamed) > 1 else ""
+        _log.info("%s: contigs are named as in the FASTA: %s%s", file.path, renamed[0], more)
+    if left_out := file.absent.total():
+        _log.info("%s: %s of %s features left out, on %s", file.path, f"{left_out:,}", f"{rows:,}", _some(file.absent))
+
+
+def _some(names: Collection[str]) -> str:
+    named = ", ".join(repr(name) for name in list(names)[:_NAMED])
+    return f"{named} and {len(names) - _NAMED:,} more" if len(names) > _NAMED else named
 
 
 def _count(columns: list[str]) -> str:

@@ -20,10 +20,10 @@ OPTIONS = ("--context", "64", "--horizon", "16")
 COLUMNS = ["chrom", "pos", "ref", "alt", "kind", "site", "llr", "llr_lc", "status"]
 GFF = """\
 ##gff-version 3
-1\tme\tgene\t111\t160\t.\t-\t.\tID=g;Name=abc
-1\tme\tmRNA\t111\t160\t.\t-\t.\tID=t;Parent=g
-1\tme\tCDS\t111\t120\t.\t-\t1\tID=c;Parent=t
-1\tme\tCDS\t141\t160\t.\t-\t0\tID=c;Parent=t
+one\tme\tgene\t111\t160\t.\t-\t.\tID=g;Name=abc
+one\tme\tmRNA\t111\t160\t.\t-\t.\tID=t;Parent=g
+one\tme\tCDS\t111\t120\t.\t-\t1\tID=c;Parent=t
+one\tme\tCDS\t141\t160\t.\t-\t0\tID=c;Parent=t
 """
 
 

@@ -113,6 +113,10 @@ def test_rows_of_contigs_that_are_not_there_are_left_out_and_counted(read, caplo
     text = GFF3.replace("###\n", "".join(f"{n}\tme\tgene\t1\t9999\t.\t+\t.\tID=x\n" for n in ("2", "3", "4", "5", "2")))
     assert [f.type for f in read(text)] == ["gene", "mRNA", "CDS", "match"]
     assert "x.gff: 5 of 9 features left out, on '2', '3', '4' and 1 more" in caplog.text
+    assert "x.gff: contigs are named as in the FASTA: '1' as 'chr1'\n" in caplog.text
+    caplog.clear()
+    read(text, within=Interval("chr1", 0, 10))
+    assert caplog.text == ""
 
 
 def test_a_feature_over_the_end_of_a_circle_is_cut(read):
@@ -226,3 +230,5 @@ def test_ensembl_names_are_found_in_an_ncbi_genome(data_dir, dna, caplog):
     assert len(genes) == 6_572
     assert {one.interval.contig for one in genes} == {c.name for c in genome.contigs} - {"ref|NC_001224|"}
     assert "features left out, on 'Mito'" in caplog.text
+    assert "contigs are named as in the FASTA: 'I' as 'ref|NC_001133|' and 15 more" in caplog.text
+    assert "is read as" not in caplog.text

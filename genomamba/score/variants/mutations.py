@@ -72,9 +72,11 @@ class Mutations:
         deletions = [(count, self._can_go(count)) for count in self.deletions]
         for i, base in enumerate(self.sequence):
             site = region.start + i
-            for count, can_go in deletions:
-                if i < len(can_go) and can_go[i]:
-                    yield site, self._deletion(site, around[i : i + count + 2])
+            lengths = (count for count, can_go in deletions if i < len(can_go) and can_go[i])
+            gone = [self._deletion(site, around[i : i + count + 2]) for count in lengths]
+            # An anchor behind the site makes one start later than another whose anchor is before it.
+            for variant in sorted(gone, key=lambda variant: variant.start):
+                yield site, variant
             if base in BASES:
                 for alt in BASES.replace(base, ""):
                     yield site, Variant(region.contig, site, base, alt)

@@ -156,7 +156,7 @@ def _write_table(out: str, table: pd.DataFrame, numbers: tuple[str, ...]) -> Non
     if kind == "parquet":
         import pyarrow as pa
 
-        types = {name: "string" if str(dtype) == "string" else str(dtype) for name, dtype in table.dtypes.items()}
+        types = {str(name): str(dtype) for name, dtype in table.dtypes.items()}
         with open_parquet_table(out, types) as writer:
             writer.write_table(pa.Table.from_pandas(rounded, schema=writer.schema, preserve_index=False))
         return
@@ -170,9 +170,9 @@ def _scan(table: pd.DataFrame, mutations: Mutations, genes: list[GeneModel], sco
     count = len(mutations.region)
     at = table["site"].to_numpy() - 1 - mutations.region.start
     values = table[score].to_numpy()
-    is_substitution = (table["kind"] == "snv").to_numpy()
-    letters = np.array([BASES.find(alt) for alt in table["alt"]])
-    removed = (table["ref"].str.len() - table["alt"].str.len()).to_numpy()
+    is_substitution = (table["kind"] == "snv").to_numpy(bool)
+    letters = np.array([BASES.find(alt) for alt in table["alt"]], np.int64)
+    removed = (table["ref"].str.len() - table["alt"].str.len()).to_numpy(np.int64)
     substitutions = np.full((count, len(BASES)), np.nan)
     substitutions[at[is_substitution], letters[is_substitution]] = values[is_substitution]
     deletions = {}
