@@ -15,6 +15,7 @@ __all__ = ["Progress"]
 
 LINE_EVERY_S: Final = 60.0
 _SLOW: Final = 10.0
+_KNOWN_FROM: Final = 0.01
 
 
 class Progress:
@@ -56,6 +57,8 @@ class Progress:
         self._bar.update(count)
         if now - self._told >= LINE_EVERY_S:
             self._told = now
-            left = duration((self._total - self._done) / rate) if rate else "unknown"
             share = self._done / max(self._total, 1)
+            # Results may come in the order they were asked for, the first after many others.
+            is_known = self._done - self._before >= _KNOWN_FROM * (self._total - self._before) > 0
+            left = duration((self._total - self._done) / rate) if is_known else "not known yet"
             tell(f"{self._doing}: {share:.0%} of {self._total:,} {self._unit}, {speed}, time left {left}")

@@ -221,8 +221,8 @@ def _tail_in_words(differences: Float64Array, horizon: int) -> str:
     if not differences.size:
         return f"beyond the horizon of {horizon:,} bases: not measured, no allele was scored now"
     return (
-        f"beyond the horizon of {horizon:,} bases: over {TIMES_FARTHER} times as many, {differences.size} scores change by"
-        f" {np.median(differences):.2g} nats at the median, {differences.max():.2g} at most"
+        f"beyond the horizon of {horizon:,} bases: over {TIMES_FARTHER} times as many, {differences.size} scores change"
+        f" by {np.median(differences):.2g} nats at the median, {differences.max():.2g} at most"
     )
 
 
