@@ -247,15 +247,12 @@ class _Picture:
         drawn = PatchCollection(cells, cmap=_COLORS, norm=self._norm, edgecolor="white", linewidth=0.7, gid="cells")
         drawn.set_array(np.array([values[one] for one in at]))
         axes.add_collection(drawn)
-        for column, letter in enumerate(letters):
-            if letter in BASES:
-                row = BASES.index(letter)
-                box = Rectangle((first + column, row), 1, 1, facecolor=_REFERENCE, edgecolor="white", linewidth=0.7)
-                axes.add_patch(box)
-                axes.text(
-                    first + column + 0.5, row + 0.54, letter, ha="center", va="center", size=6.5, color=INK,
-                    weight="bold",
-                )  # fmt: skip
+        known = [(first + column, letter) for column, letter in enumerate(letters) if letter in BASES]
+        boxes = [Rectangle((place, BASES.index(letter)), 1, 1) for place, letter in known]
+        axes.add_collection(PatchCollection(boxes, facecolor=_REFERENCE, edgecolor="white", linewidth=0.7, gid="bases"))
+        for place, letter in known:
+            middle = (place + 0.5, BASES.index(letter) + 0.54)
+            axes.text(*middle, letter, ha="center", va="center", size=6.5, color=INK, weight="bold")
 
     def _draw_columns(self, axes: Axes, first: int, values: FloatArray, letters: str) -> None:
         pixels = _COLORS(self._norm(np.nan_to_num(values)))

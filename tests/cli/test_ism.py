@@ -134,7 +134,7 @@ def test_a_picture_with_genes_lies_beside_the_table(ism, tmp_path):
     out = ism("one:101-160", *OPTIONS, "--gff", tmp_path / "genes.gff")
     svg = out.with_suffix(".svg").read_text()
     texts = re.findall(r"<text [^>]*>([^<]*)</text>", svg)
-    assert {"one:101-160", "60 bases, run", "abc", "start", "position on one", "del", "change: llr, nats"} <= {*texts}
+    assert {"one:101-160", "60 bases, run", "abc", "start", "position on one", "del", "change: llr_lc, nats"} <= {*texts}
     (cells,) = re.findall(r'<g id="cells[^"]*">(.*?)</g>', svg, re.S)
     assert cells.count("<path ") == 60 * 4
     assert len(re.findall(r'<g id="coding', svg)) == 2
@@ -148,12 +148,12 @@ def test_a_picture_with_genes_lies_beside_the_table(ism, tmp_path):
 def test_the_picture_has_the_numbers_of_the_table(ism, tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(session, "draw_mutagenesis", lambda scan, kind: drawn.append((scan, kind)) or b"picture")
-    options = ("--deletions", "2", "1", "--plot", tmp_path / "x.PNG", "--plot-score", "llr_lc")
+    options = ("--deletions", "2", "1", "--plot", tmp_path / "x.PNG", "--plot-score", "llr")
     out = ism("one:66-79", *OPTIONS, *options)
     ((scan, kind),) = drawn
     assert kind == "png"
     assert (tmp_path / "x.PNG").read_bytes() == b"picture"
-    assert (scan.score, scan.unit, scan.is_ratio, list(scan.deletions)) == ("llr_lc", "nats", True, [1, 2])
+    assert (scan.score, scan.unit, scan.is_ratio, list(scan.deletions)) == ("llr", "nats", True, [1, 2])
     found = {}
     for row in rows_of(out):
         if row["kind"] == "snv":
@@ -161,7 +161,7 @@ def test_the_picture_has_the_numbers_of_the_table(ism, tmp_path, monkeypatch):
         else:
             value = scan.deletions[len(row["ref"]) - 1][int(row["site"]) - 66]
         found[row["site"], row["ref"], row["alt"]] = value
-        assert float(row["llr_lc"]) == pytest.approx(value, rel=1e-5, abs=1e-6)
+        assert float(row["llr"]) == pytest.approx(value, rel=1e-5, abs=1e-6)
     # Nothing else is known.
     arrays = [scan.substitutions, *scan.deletions.values()]
     assert sum(np.isfinite(array).sum() for array in arrays) == len(found) == 9 * 4 + 7

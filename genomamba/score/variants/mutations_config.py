@@ -66,7 +66,7 @@ class MutagenesisConfig:
     plot: str | None = None
     """Picture to write, .svg or .png; none for none. Default: the name of --out with .svg, up to 5,000 bases."""
     plot_score: str | None = None
-    """Column to draw. Default: the first."""
+    """Column to draw. Default: llr_lc, or the first."""
     dry_run: bool = False
     """Say how many variants there are and about how long they take, and stop."""
     force: bool = False

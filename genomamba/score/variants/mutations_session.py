@@ -38,6 +38,7 @@ _KINDS: Final = ("tsv", "tsv.gz", "parquet")
 _PICTURES: Final[dict[str, PictureFormat]] = {".svg": "svg", ".png": "png"}
 _RATIOS: Final = frozenset({"llr", "llr_lc", "wt_marginal", "masked_marginal", "pseudo_llr"})
 _DIVERGENCES: Final = frozenset({"js_divergence", "influence"})
+_CORRECTED: Final = "llr_lc"
 _PLACE: Final = "influence_at"
 
 
@@ -138,7 +139,8 @@ def _score_drawn(asked: str | None, scorer: Scorer) -> str:
     drawable = [name for name in scorer.columns if name != _PLACE]
     if asked is not None and asked not in drawable:
         raise ConfigError(f"is {asked!r}; it must be one of {', '.join(drawable)}", option="plot_score")
-    return asked or drawable[0]
+    # Of substitutions it says the same as llr; of deletions it does not hang on the base that happens to be the last.
+    return asked or (_CORRECTED if _CORRECTED in drawable else drawable[0])
 
 
 def _in_words(mutations: Mutations) -> str:
