@@ -38,7 +38,7 @@ MOST_ROWS: Final = 12
 
 _WIDEST, _NARROWEST, _BASE_INCHES = 9.3, 2.4, 0.155
 _LEFT, _RIGHT, _TOP, _BOTTOM, _LEAST_WIDTH = 0.85, 0.25, 0.7, 0.28, 7.2
-_LOGO_INCHES, _BARS_INCHES, _ROW_GAP, _TICKS_INCHES = 0.85, 0.6, 0.22, 0.22
+_LOGO_INCHES, _BARS_INCHES, _ROW_GAP, _TICKS_INCHES = 0.9, 0.68, 0.22, 0.22
 _CELL_INCHES, _THIN_CELL_INCHES = 0.17, 0.12
 _DIGIT_INCHES: Final = 0.09
 # Beyond this share of the numbers colours saturate, lest one number take all colours.
@@ -212,13 +212,15 @@ class _Picture:
             draw_bars(axes, first, heights)
         known = np.nan_to_num(self._importance)
         low, high = min(0.0, float(known.min())), max(0.0, float(known.max()))
-        room = 0.06 * ((high - low) or 1)
-        axes.set_ylim(low - room * (low < 0), high + room)
+        room = 0.1 * ((high - low) or 1)
+        axes.set_ylim(low - room, high + room)
         axes.set_xlim(first, first + end - start)
         axes.axhline(0, color="#94a3b8", linewidth=0.6, zorder=0.5)
         axes.spines["bottom"].set_visible(False)
         axes.set_xticks([])
-        axes.yaxis.set_major_locator(MaxNLocator(3))
+        # The lowest label would touch that of the first row of cells.
+        ticks = [tick for tick in MaxNLocator(3).tick_values(low, high) if not tick or low + room < tick <= high + room]
+        axes.yaxis.set_major_locator(FixedLocator(ticks))
         axes.tick_params(axis="y", length=2, pad=2, labelsize=7)
         sign = "\u2212" if self._scan.is_ratio else ""
         unit = f", {self._scan.unit}" if self._scan.unit else ""
