@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "likelihood": "log-likelihood of every base of a genome, or of every sequence",
     "score": "what a model says of the variants of a VCF, written into it",
     "ism": "what a model says of every change of one base in a region: table and picture",
+    "calibrate": "where scores of variants stand among those of a background, by mutational class",
     "merge": "put the shards of a scored VCF together",
     "evaluate": "what a held-out base costs with more and more context: table and plot",
     "generate": "write sequences that a model draws",
