@@ -32,7 +32,7 @@ MAX_TICKS: Final = 7
 # Share of the rows that a smoothed point is the mean of.
 SMOOTHING: Final = 0.02
 
-_STYLE: Final[dict[Any, Any]] = {
+STYLE: Final[dict[Any, Any]] = {
     "svg.fonttype": "none",
     "font.size": 9,
     "text.color": INK,
@@ -55,7 +55,7 @@ _STYLE: Final[dict[Any, Any]] = {
     "legend.framealpha": 0.85,
     "lines.solid_capstyle": "round",
 }
-_METADATA: Final = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+METADATA: Final = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 
 class ContextPoint(NamedTuple):
@@ -286,16 +286,16 @@ def _short(value: float, _: int | None = None) -> str:
 def as_svg(draw: Callable[[Figure], None], inches: tuple[float, float], label: str) -> Markup:
     """Draw a figure in the style of the page, and return it as SVG with a label for those who do not see it."""
     # The salt keeps the ids of two figures in one page apart, and the same from one run to the next.
-    with mpl.rc_context({**_STYLE, "svg.hashsalt": label}):
+    with mpl.rc_context({**STYLE, "svg.hashsalt": label}):
         buffer = io.StringIO()
-        _figure(draw, inches).savefig(buffer, format="svg", transparent=True, metadata=_METADATA)
+        _figure(draw, inches).savefig(buffer, format="svg", transparent=True, metadata=METADATA)
     svg = buffer.getvalue()
     body = svg[svg.index("<svg") + len("<svg") :]
     return Markup('<svg role="img" aria-label="{}"').format(label) + Markup(body)
 
 
 def _png(draw: Callable[[Figure], None], inches: tuple[float, float]) -> bytes:
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         buffer = io.BytesIO()
         _figure(draw, inches).savefig(buffer, format="png", dpi=200, facecolor="white", metadata={"Software": None})
     return buffer.getvalue()

@@ -16,6 +16,9 @@ GENOME = {
     "background": [],
     "shards": 1,
     "labels": "",
+    "regions": {},
+    "gff": [],
+    "ism": "",
 }
 MODEL = {"options": ""}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -12,7 +12,7 @@ from genomamba.errors import ConfigError
 from genomamba.score.config import Strands
 
 __all__ = [
-    "WHOLE_CONTIG", "CalibrateConfig", "RefMismatch", "ScoreConfig", "Scoring", "StudyConfig", "VariantsConfig",
+    "WHOLE_CONTIG", "CalibrateConfig", "RefMismatch", "ScoreConfig", "ScorerConfig", "Scoring", "StudyConfig", "VariantsConfig",
     "refuse_one_name_twice",
 ]  # fmt: skip
 
@@ -80,8 +80,8 @@ class StudyConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class VariantsConfig:
-    """What every command that scores the variants of a VCF can be told, beside the model."""
+class ScorerConfig:
+    """What every command that scores variants can be told, beside the model and where they come from."""
 
     SECTIONS: ClassVar[Mapping[str, str]] = {
         "revision": "Model", "fasta": "Data", "scores": "Scoring", "out": "Output", "device": "Machine",
@@ -97,16 +97,8 @@ class VariantsConfig:
     # Data
     fasta: tuple[str, ...] = field(default=(), metadata={"splits": False})
     """FASTA files, folders or globs of the reference; plain, gzip or BGZF. Needed."""
-    vcf: str | None = None
-    """Variants: VCF, plain, gzip or BGZF, or BCF, sorted; - is standard input. Needed."""
     chrom_map: str | None = None
-    """Two-column file: contig as in the VCF, name in the FASTA."""
-    region: str | None = None
-    """Take the records of this stretch alone: chr1, or chr1:1,001-2,000 (1-based, inclusive, as in samtools)."""
-    regions_bed: str | None = None
-    """Take the records of the stretches in this BED file alone."""
-    ref_mismatch: RefMismatch = "skip"
-    """A record whose REF is not what the FASTA has: skip it with a status, stop, or score it all the same."""
+    """Two-column file: contig as in other files and options, name in the FASTA."""
     cache_dir: str | None = None
     """Where caches of FASTA files are kept. Default: GENOMAMBA_CACHE_DIR, else the user's cache folder."""
 
@@ -127,13 +119,11 @@ class VariantsConfig:
 
     # Output
     out: str | None = None
-    """File to write: .vcf, .vcf.gz, .bcf, .tsv, .tsv.gz or .parquet; - is standard output. Needed."""
+    """File to write. Needed."""
     dry_run: bool = False
-    """Read the variants, print what would be done, and stop."""
-    resume: bool = False
-    """Go on where an interrupted command was stopped."""
+    """Print what would be done, and stop."""
     force: bool = False
-    """Replace --out, and what an interrupted command has left of it."""
+    """Replace --out."""
 
     # Machine
     device: str = "auto"
@@ -146,10 +136,6 @@ class VariantsConfig:
             raise ConfigError(f"is {self.threads}; it must be above 0", option="threads")
         if not self.fasta:
             raise ConfigError("no reference; name its FASTA by --fasta")
-        if self.region is not None and self.regions_bed is not None:
-            raise ConfigError("--region and --regions-bed both say what to take; give one of them")
-        if self.resume and self.force:
-            raise ConfigError("--resume goes on and --force begins anew; give one of them")
         self.scoring  # noqa: B018
 
     @property
@@ -162,9 +148,45 @@ class VariantsConfig:
             horizon=self.horizon,
             flank=self.flank,
             strand=self.strand,
-            ref_mismatch=self.ref_mismatch,
             batch_size=self.batch_size,
         )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VariantsConfig(ScorerConfig):
+    """What every command that scores the variants of a VCF can be told, beside the model."""
+
+    SECTIONS: ClassVar[Mapping[str, str]] = {**ScorerConfig.SECTIONS, "vcf": "Data", "resume": "Output"}
+    """First setting of each section, and the section's heading in the help."""
+
+    vcf: str | None = None
+    """Variants: VCF, plain, gzip or BGZF, or BCF, sorted; - is standard input. Needed."""
+    region: str | None = None
+    """Take the records of this stretch alone: chr1, or chr1:1,001-2,000 (1-based, inclusive, as in samtools)."""
+    regions_bed: str | None = None
+    """Take the records of the stretches in this BED file alone."""
+    ref_mismatch: RefMismatch = "skip"
+    """A record whose REF is not what the FASTA has: skip it with a status, stop, or score it all the same."""
+    out: str | None = None
+    """File to write: .vcf, .vcf.gz, .bcf, .tsv, .tsv.gz or .parquet; - is standard output. Needed."""
+    dry_run: bool = False
+    """Read the variants, print what would be done, and stop."""
+    resume: bool = False
+    """Go on where an interrupted command was stopped."""
+    force: bool = False
+    """Replace --out, and what an interrupted command has left of it."""
+
+    def __post_init__(self) -> None:
+        ScorerConfig.__post_init__(self)
+        if self.region is not None and self.regions_bed is not None:
+            raise ConfigError("--region and --regions-bed both say what to take; give one of them")
+        if self.resume and self.force:
+            raise ConfigError("--resume goes on and --force begins anew; give one of them")
+
+    @property
+    def scoring(self) -> Scoring:
+        """What is asked of the model. Raises `ConfigError` where it cannot be."""
+        return replace(super(VariantsConfig, self).scoring, ref_mismatch=self.ref_mismatch)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
