@@ -12,8 +12,8 @@ from genomamba.errors import ConfigError
 from genomamba.score.config import Strands
 
 __all__ = [
-    "WHOLE_CONTIG", "CalibrateConfig", "RefMismatch", "ScoreConfig", "ScorerConfig", "Scoring", "StudyConfig", "VariantsConfig",
-    "refuse_one_name_twice",
+    "WHOLE_CONTIG", "CalibrateConfig", "RefMismatch", "ScoreConfig", "ScorerConfig", "Scoring", "StudyConfig",
+    "VariantsConfig", "refuse_one_name_twice",
 ]  # fmt: skip
 
 WHOLE_CONTIG = "contig"
