@@ -111,7 +111,11 @@ class Evaluation:
         aligned = [
             [cell.rjust(widths[i]) if i == 1 else cell.ljust(widths[i]) for i, cell in enumerate(row)] for row in table
         ]
-        return [self.of, *("  ".join(row).rstrip() for row in aligned), *self.notes]
+        return [
+            f"{self.of}; 95 % intervals of {self.draws:,} resamples",
+            *("  ".join(row).rstrip() for row in aligned),
+            *self.notes,
+        ]
 
     def write(self, path: Path) -> None:
         """Write it as JSON where the name ends so, else as a table divided by tabs, a row a score."""

@@ -47,7 +47,7 @@ def test_each_row_has_its_own_alleles_and_the_best_other_is_compared():
     assert found.rows[0].difference.high < 0
     assert found.rows[1].difference is None
     lines = found.lines()
-    assert lines[0] == "FC: P against the rest"
+    assert lines[0] == "FC: P against the rest; 95 % intervals of 1,000 resamples"
     assert lines[1].endswith("AUROC less that of good [95 %]")
     assert lines[-1] == "a note"
     assert len(lines) == 6
