@@ -29,6 +29,7 @@ METRIC_NAMES: Final[dict[Metric, str]] = {
 _OF_CLASSES: Final[tuple[Metric, ...]] = ("auroc", "auprc")
 _OF_NUMBERS: Final[tuple[Metric, ...]] = ("spearman", "pearson")
 # Below 0, these say that the alternative is the less likely one; the rest are 0 or more, and high where much changes.
+_PLACED: Final = ("pct", "z")
 _LOW_IS_UNLIKELY: Final = ("llr", "llr_lc", "wt_marginal", "masked_marginal", "pseudo_llr")
 # A place, which is neither high nor low.
 _NO_SCORE: Final = ("influence_at",)
@@ -158,15 +159,16 @@ class Evaluation:
 def oriented(columns: Mapping[str, npt.NDArray[Any]]) -> list[tuple[str, Float64Array]]:
     """Return the columns of a scorer as they are held against labels: high where the alternative is unlikely.
 
-    A ratio has its sign turned, and its name says so. A column that says the same of every allele as the one before is
-    left out.
+    A ratio has its sign turned, and its name says so; so have its percentile and distance, where the first column is
+    one. A column that says the same of every allele as the one before is left out.
     """
     found: list[tuple[str, Float64Array]] = []
+    placed = _PLACED if next(iter(columns), None) in _LOW_IS_UNLIKELY else ()
     for name, column in columns.items():
         if name in _NO_SCORE:
             continue
         values = np.asarray(column, np.float64)
-        is_ratio = name in _LOW_IS_UNLIKELY
+        is_ratio = name in _LOW_IS_UNLIKELY or name in placed
         values = -values if is_ratio else values
         if not any(np.array_equal(values, other, equal_nan=True) for _, other in found):
             found.append((f"-{name}" if is_ratio else name, values))

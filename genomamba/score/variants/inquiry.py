@@ -37,6 +37,8 @@ class Inquiry:
         Of all their alleles, where any are asked for.
     name, model, trained_context, genome, scorer
         What scores them.
+    columns : tuple of str
+        Its numbers, and what is made of them, the main one first.
     """
 
     config: ScoreConfig
@@ -48,6 +50,7 @@ class Inquiry:
     trained_context: int | None
     genome: Genome
     scorer: Scorer
+    columns: tuple[str, ...]
 
     def __post_init__(self) -> None:
         # Refused before hours of work.
@@ -78,7 +81,7 @@ class Inquiry:
             untrained = score_others(other, LabelledRecords(self.taken, self.labels))
         with VcfReader(self.vcf) as reader:
             found = Study(config.study, str(config.vcf), reader.header, self.labels, self.genome, self.taken.contig)
-            found.gather(rows(reader), self.scorer.columns, untrained)
+            found.gather(rows(reader), self.columns, untrained)
         return found
 
     def write(self, study: Study | None, command: str) -> None:

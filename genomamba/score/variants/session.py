@@ -95,6 +95,7 @@ def score(name: str, config: ScoreConfig, *, command: str, emit: Callable[[str],
         inquiry = Inquiry(
             config=config, vcf=vcf, taken=selection, labels=labels, name=name, model=model,
             trained_context=checkpoint.training.get("context"), genome=genome, scorer=scorer,
+            columns=tuple(tag.column for tag in tags_of(scorer, background.tags if background else ())[:-1]),
         )  # fmt: skip
         if config.dry_run:
             return
@@ -110,7 +111,7 @@ def score(name: str, config: ScoreConfig, *, command: str, emit: Callable[[str],
             beyond = tail.measure(model, genome, scorer.causal, budget_s=budget_s)
             emit(_tail_in_words(beyond, scorer.causal.horizon))
         study = inquiry.study(
-            lambda reader: _rows(reader, selection, scorer, partial),
+            lambda reader: _rows(reader, selection, scorer, background, partial),
             lambda other, records: _score_labelled(vcf, records, other, folder, plan, config),
         )
         written = _write(vcf, kind, selection, scorer, background, partial, config, command)
@@ -143,13 +144,17 @@ def _score_labelled(
     return found
 
 
-def _rows(reader: VcfReader, selection: Selection, scorer: Scorer, partial: Partial) -> Iterator[Scored]:
-    """Yield the records with their numbers."""
+def _rows(
+    reader: VcfReader, selection: Selection, scorer: Scorer, background: Background | None, partial: Partial
+) -> Iterator[Scored]:
+    """Yield the records with their numbers, by the columns of the tags."""
     width, at = len(scorer.columns) + 1, 0
     for batch in selection.batches(reader):
         count = sum(len(record.alts) for record in batch)
         values = partial.read(at * width, count * width).reshape(count, width)
-        columns = {name: values[:, i] for i, name in enumerate(scorer.columns)}
+        columns: dict[str, Any] = {name: values[:, i] for i, name in enumerate(scorer.columns)}
+        if background is not None:
+            columns |= background.columns(values[:, 0].tolist(), selection.alleles(batch))
         yield Scored(batch, columns, [STATUSES[int(number)] for number in values[:, -1]])
         at += count
 
@@ -171,14 +176,10 @@ def _write(
         reader = stack.enter_context(VcfReader(vcf))
         out = stack.enter_context(open_scored(config.out, kind, reader.header, tags, command))
         warn = stack.enter_context(_warnings(config.warnings))
-        for batch, numbers, found in _rows(reader, selection, scorer, partial):
+        for batch, numbers, found in _rows(reader, selection, scorer, background, partial):
             statuses.update(found)
-            columns: dict[str, Any] = {tag.id: numbers[tag.column] for tag in tags if tag.column in numbers}
-            columns[STATUS_TAG.id] = [str(status) for status in found]
-            if background is not None:
-                main = numbers[scorer.columns[0]]
-                columns |= background.columns(main.tolist(), selection.alleles(batch))
-            out.write(batch, columns)
+            columns: dict[str, Any] = {tag.id: numbers[tag.column] for tag in tags[:-1]}
+            out.write(batch, columns | {STATUS_TAG.id: [str(status) for status in found]})
             alleles = (
                 (record, variant) for record in batch for variant in variants_of(record, selection.contig(record))
             )

@@ -31,6 +31,12 @@ def test_ratios_have_their_sign_turned_and_repeated_columns_are_left_out():
     np.testing.assert_array_equal(found[1][1], [3.0, 0.0, 1.0])
 
 
+def test_what_a_background_says_is_turned_as_the_score_it_is_of():
+    place = {"pct": np.array([10.0, 90.0]), "z": np.array([-1.0, 1.0])}
+    assert [name for name, _ in oriented({"llr": np.array([-2.0, 1.0]), **place})] == ["-llr", "-pct", "-z"]
+    assert [name for name, _ in oriented({"l2_site": np.array([2.0, 1.0]), **place})] == ["l2_site", "pct", "z"]
+
+
 def test_each_row_has_its_own_alleles_and_the_best_other_is_compared():
     generator = np.random.default_rng(0)
     truth = (np.arange(400) % 4 == 0).astype(float)
