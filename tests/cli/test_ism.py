@@ -134,7 +134,9 @@ def test_a_picture_with_genes_lies_beside_the_table(ism, tmp_path):
     out = ism("one:101-160", *OPTIONS, "--gff", tmp_path / "genes.gff")
     svg = out.with_suffix(".svg").read_text()
     texts = re.findall(r"<text [^>]*>([^<]*)</text>", svg)
-    assert {"one:101-160", "60 bases, run", "abc", "start", "position on one", "del", "change: llr_lc, nats"} <= {*texts}
+    assert {"one:101-160", "60 bases, run", "abc", "start", "position on one", "del", "change: llr_lc, nats"} <= {
+        *texts
+    }
     (cells,) = re.findall(r'<g id="cells[^"]*">(.*?)</g>', svg, re.S)
     assert cells.count("<path ") == 60 * 4
     assert len(re.findall(r'<g id="coding', svg)) == 2
