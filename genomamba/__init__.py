@@ -4,9 +4,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from genomamba.api import GeneratedSequence, Model, from_pretrained
+    from genomamba.api import GeneratedSequence, Model, embed, from_pretrained
 
-__all__ = ["GeneratedSequence", "Model", "__version__", "from_pretrained"]
+__all__ = ["GeneratedSequence", "Model", "__version__", "embed", "from_pretrained"]
 
 __version__ = "0.1.0"
 

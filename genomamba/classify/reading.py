@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from genomamba.alphabet import Alphabet
-from genomamba.classify.config import DataConfig
+from genomamba.classify.config import DataConfig, PartsConfig
 from genomamba.classify.folders import read_folder
 from genomamba.classify.labelled import Labelled
 from genomamba.classify.leaks import Leaks, drop_leaks, find_leaks, write_leaks
@@ -22,12 +22,15 @@ _BED = (".bed", ".bed.gz", ".bed.bgz")
 _WINDOW = 1_024
 
 
-def load_data(config: DataConfig, alphabet: Alphabet, *, emit: Callable[[str], None]) -> tuple[Labelled, Leaks]:
+def load_data(
+    config: DataConfig, parts: PartsConfig, alphabet: Alphabet, *, emit: Callable[[str], None]
+) -> tuple[Labelled, Leaks]:
     """Read data to train on, divide it into parts, and look for leaks between them.
 
     Parameters
     ----------
     config : DataConfig
+    parts : PartsConfig
     alphabet : Alphabet
         Of the sequences.
     emit : callable
@@ -36,7 +39,7 @@ def load_data(config: DataConfig, alphabet: Alphabet, *, emit: Callable[[str], N
     Returns
     -------
     data : Labelled
-        With its splits; without what `config.drop_leaks` leaves out.
+        With its splits; without what `parts.drop_leaks` leaves out.
     leaks : Leaks
         As they were before anything was left out.
 
@@ -48,10 +51,10 @@ def load_data(config: DataConfig, alphabet: Alphabet, *, emit: Callable[[str], N
     data = read_data(config, alphabet)
     check_trainable(data)
     data = assign_splits(
-        data, config.split_by, valid=config.valid, test=config.test, test_share=config.test_share,
-        valid_share=config.valid_share, seed=config.seed,
+        data, parts.split_by, valid=parts.valid, test=parts.test, test_share=parts.test_share,
+        valid_share=parts.valid_share, seed=parts.seed,
     )  # fmt: skip
-    data, leaks = report_leaks(data, config.near, drop=config.drop_leaks, emit=emit)
+    data, leaks = report_leaks(data, parts.near, drop=parts.drop_leaks, emit=emit)
     check_trainable(data)
     return data, leaks
 
@@ -65,7 +68,8 @@ def read_data(config: DataConfig, alphabet: Alphabet, *, labels_needed: bool = T
         else:
             stretches = read_stretches(Path(config.data), genome)
         return read_base_labels(Path(config.base_labels), genome, stretches)
-    assert config.data is not None
+    if config.data is None:
+        raise ConfigError("no labelled data; name a table, a folder or a BED file by --data")
     path, columns = Path(config.data), _columns(config)
     if path.name.lower().endswith(_BED):
         if len(config.label_column) > 1:

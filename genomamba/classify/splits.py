@@ -83,11 +83,14 @@ def assign_splits(
         splits = np.zeros(len(data), np.int8)
         strata = strata_of(data.labels, len(data))
         if categories is not None and (valid or test):
-            for code, patterns in ((VALID, valid), (TEST, test)):
-                splits[_named(categories, patterns, data.origin)] = code
+            validates, tests = (_named(categories, patterns, data.origin) for patterns in (valid, test))
+            if (validates & tests).any():
+                twice = categories.names[categories.codes[int((validates & tests).argmax())]]
+                raise ConfigError(f"{data.origin}: --valid and --test both name {twice!r}; it can be in one of them")
+            splits[validates], splits[tests] = VALID, TEST
         elif test_share:
             splits[_draw(np.arange(len(data)), test_share, strata, categories, seed, "test")] = TEST
-    splits = carve_valid(data, splits, valid_share, seed, categories)
+    splits = carve_valid(data, splits, valid_share, seed, data.groups if by == "column" else categories)
     if not (splits == TRAIN).any():
         raise ConfigError(f"{data.origin}: nothing is left to train on; hold out less")
     return dataclasses.replace(data, splits=splits)

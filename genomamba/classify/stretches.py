@@ -36,6 +36,12 @@ class Stretch:
     file: str
     line: int
 
+    @property
+    def name(self) -> str:
+        """The place, 1-based and inclusive, with the strand where it is -: `chr1:1001-2000(-)`."""
+        strand = "" if self.strand == "+" else "(-)"
+        return f"{self.interval.contig}:{self.interval.start + 1}-{self.interval.end}{strand}"
+
     def symbols(self, genome: Genome) -> UInt8Array:
         """Return its bases in reading order, uint8."""
         symbols = genome.fetch(self.interval.contig, self.interval.start, self.interval.end)
@@ -86,7 +92,7 @@ def read_bed_table(
             str(path),
             line.number,
             label=line.columns[place] if place >= 0 else None,
-            name=_name(stretch),
+            name=stretch.name,
             contig=line.interval.contig,
         )
     return collector.finish(kind)
@@ -137,8 +143,7 @@ def read_base_labels(path: Path, genome: Genome, stretches: Sequence[Stretch]) -
     values = []
     for stretch in stretches:
         contig, start, end = stretch.interval.contig, stretch.interval.start, stretch.interval.end
-        name = _name(stretch)
-        collector.add(stretch.symbols(genome), stretch.file, stretch.line, name=name, contig=contig)
+        collector.add(stretch.symbols(genome), stretch.file, stretch.line, name=stretch.name, contig=contig)
         painted = labels.get(contig)
         found = np.zeros(end - start, np.int16) if painted is None else painted[start:end]
         values.append(found if stretch.strand == "+" else found[::-1])
@@ -191,9 +196,3 @@ def _column(path: Path, label: str, line: BedLine, needed: bool) -> int:
     if place >= len(line.columns) and not needed:
         return -1
     return place
-
-
-def _name(stretch: Stretch) -> str:
-    interval = stretch.interval
-    strand = "" if stretch.strand == "+" else "(-)"
-    return f"{interval.contig}:{interval.start + 1}-{interval.end}{strand}"

@@ -25,9 +25,11 @@ COMMANDS: Final = {
     "pretrain": "train a model on a genome, and leave a run folder",
     "likelihood": "log-likelihood of every base of a genome, or of every sequence",
     "score": "what a model says of the variants of a VCF, written into it",
-    "merge": "put the shards of a scored VCF together",
+    "merge": "put the shards of a scored VCF, or of embeddings, together",
     "evaluate": "what a held-out base costs with more and more context: table and plot",
     "generate": "write sequences that a model draws",
+    "embed": "what a model makes of sequences, as numbers for each of them or for each base",
+    "make-task": "labelled sequences from the genes of a genome: splice sites, start codons, coding sequence",
     "info": "what a model is, where it came from, and what it costs on this machine",
     "index": "read FASTA files into the cache that training reads",
     "report": "write the HTML report of a run folder",
@@ -93,7 +95,7 @@ def _run(arguments: list[str]) -> int:
         known = [*COMMANDS, "--help", "--version"]
         hint = did_you_mean(first, known) or f"; it must be one of {', '.join(COMMANDS)}"
         raise ConfigError(f"unrecognised {kind} {first}{hint}")
-    code: int = importlib.import_module(f"genomamba.cli.{first}").run(rest)
+    code: int = importlib.import_module(f"genomamba.cli.{first.replace('-', '_')}").run(rest)
     return code
 
 

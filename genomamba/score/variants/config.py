@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from genomamba.errors import ConfigError
-from genomamba.score.config import Strands
+from genomamba.score.config import Strands, read_shard
 
 __all__ = ["WHOLE_CONTIG", "ScoreConfig"]
 
 WHOLE_CONTIG = "contig"
-_SHARD = re.compile(r"(\d+)/(\d+)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,9 +102,4 @@ class ScoreConfig:
     @property
     def part(self) -> tuple[int, int]:
         """Number of the shard, from 0, and how many there are. Raises `ConfigError` where `shard` is none."""
-        if self.shard is None:
-            return 0, 1
-        match = _SHARD.fullmatch(self.shard)
-        if match is None or not 1 <= int(match[1]) <= int(match[2]):
-            raise ConfigError(f"--shard is {self.shard!r}; it must be as 3/16: the third of sixteen")
-        return int(match[1]) - 1, int(match[2])
+        return read_shard(self.shard)

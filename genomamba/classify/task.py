@@ -1,0 +1,288 @@
+"""`genomamba make-task`: windows on a feature of a genome's annotation, and windows that are like them but for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from genomamba.alphabet import SOFTMASK_BIT, get_alphabet
+from genomamba.classify.config import TaskConfig
+from genomamba.classify.labelled import SPLITS, Collector, Labelled, Split
+from genomamba.classify.negatives import Windows, choose, free_places, free_tiles, overlaps, places_of_motif, tiles
+from genomamba.classify.reading import report_leaks
+from genomamba.classify.sequences import UInt8Array, complement_table
+from genomamba.classify.sites import MOTIFS, Annotation, read_annotation
+from genomamba.coordinates import Interval
+from genomamba.data.bed import merge
+from genomamba.data.genome import Contig, Genome
+from genomamba.errors import ConfigError, DataError, RunError
+from genomamba.files import atomic_file
+from genomamba.score.tracks import format_of, open_text
+
+__all__ = ["BACKGROUND", "make_task"]
+
+BACKGROUND: Final = "background"
+COLUMNS: Final = ("name", "contig", "start", "end", "strand", "split", "label", "sequence")
+
+_FORMATS: Final = (".tsv", ".tsv.gz")
+_CODING: Final = "CDS"
+_DRAWN: Final = 50
+"""Candidates that are looked at for each that is wanted."""
+
+
+def make_task(config: TaskConfig, *, emit: Callable[[str], None]) -> None:
+    """Write a table of windows on a feature and of background.
+
+    Parameters
+    ----------
+    config : TaskConfig
+        As the user gave it.
+    emit : callable
+        Takes the lines that say what was found, what leaks, and what was written.
+
+    Raises
+    ------
+    GenomambaError
+        For anything the user can mend.
+    """
+    assert config.out is not None
+    assert config.gff is not None
+    assert config.feature is not None
+    out = Path(config.out)
+    suffix = format_of(out, _FORMATS)
+    if out.exists() and not config.force:
+        raise RunError(f"{out}: exists; give --force to replace it, or another --out")
+    if not out.parent.is_dir():
+        raise RunError(f"{out}: there is no folder {out.parent}; make it, or give another --out")
+    genome = Genome.open(
+        list(config.fasta), get_alphabet("dna"), cache_dir=config.cache_dir, contigs=config.contigs,
+        chrom_map=config.chrom_map,
+    )  # fmt: skip
+    splits = _splits(genome, config)
+    annotation = read_annotation(Path(config.gff), genome, config.feature)
+    found = list(_find(genome, annotation, config, emit))
+    data = _labelled(genome, found, splits, config, out)
+    if data.splits is not None:
+        data, _ = report_leaks(data, config.near, drop=config.drop_leaks, emit=emit)
+    _write(out, suffix, data)
+    emit(f"{out}: {_in_words(data)}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Windows of one contig: those on the feature, and background."""
+
+    contig: str
+    feature: Windows
+    background: Windows
+
+
+def _splits(genome: Genome, config: TaskConfig) -> dict[str, Split]:
+    """Return the part of each contig; nothing where none was named."""
+    if not config.valid and not config.test:
+        return {}
+    splits: dict[str, Split] = {contig.name: "train" for contig in genome.contigs}
+    for split, patterns in (("valid", config.valid), ("test", config.test)):
+        for name in (name for pattern in patterns for name in genome.match(pattern)):
+            if splits[name] not in ("train", split):
+                raise ConfigError(f"--valid and --test both name {name}; it can be in one of them")
+            splits[name] = "valid" if split == "valid" else "test"
+    if "train" not in splits.values():
+        raise ConfigError("--valid and --test name all contigs; leave one to train on")
+    return splits
+
+
+def _find(genome: Genome, annotation: Annotation, config: TaskConfig, emit: Callable[[str], None]) -> Iterator[_Found]:
+    """Find the windows of every contig; where a limit is given, the share of each is that of its windows."""
+    rngs = {contig.name: np.random.default_rng([config.seed, number]) for number, contig in enumerate(genome.contigs)}
+    positives = {
+        contig.name: _on_feature(genome, contig, annotation, config, rngs[contig.name]) for contig in genome.contigs
+    }
+    total = sum(map(len, positives.values()))
+    if not total:
+        raise DataError(
+            f"{config.gff}: no window of {config.length} bases on a {config.feature} lies within a contig and is free of"
+            " N; give a smaller --length"
+        )
+    if config.limit is not None and config.limit < total:
+        owners = np.repeat(np.arange(len(positives)), [len(one) for one in positives.values()])
+        drawn = np.random.default_rng(config.seed).permutation(total)[: config.limit]
+        places = np.arange(total) - np.searchsorted(owners, owners)
+        for number, name in enumerate(positives):
+            mine = drawn[owners[drawn] == number]
+            positives[name] = positives[name].select(np.sort(places[mine]))
+    short = 0
+    for contig in genome.contigs:
+        feature = positives[contig.name]
+        if not len(feature):
+            continue
+        background = _background(genome, contig, annotation, feature, config, rngs[contig.name])
+        kept = min(len(feature), round(len(background) / config.negatives))
+        short += len(feature) - kept
+        if kept < len(feature):
+            feature = feature.select(np.sort(rngs[contig.name].permutation(len(feature))[:kept]))
+        if kept:
+            yield _Found(contig.name, feature, background)
+    if short:
+        emit(
+            f"{config.gff}: {short:,} of {total:,} windows on a {config.feature} are left out, for their contigs have no"
+            " more background to set against them"
+        )
+
+
+def _on_feature(
+    genome: Genome, contig: Contig, annotation: Annotation, config: TaskConfig, rng: np.random.Generator
+) -> Windows:
+    parts = []
+    for strand in ("+", "-"):
+        stretches = [one for one, along in annotation.stretches if along == strand and one.contig == contig.name]
+        starts, ends = (np.array([getattr(one, end) for one in stretches], np.int64) for end in ("start", "end"))
+        places = tiles(starts, ends, rng, config.length).starts
+        sites = [one.position for one in annotation.sites if one.strand == strand and one.contig == contig.name]
+        here = Windows.around(np.array(sites, np.int64), np.full(len(sites), strand == "-"), config.length)
+        parts += [Windows(places, np.full(places.size, strand == "-")), here]
+    return _usable(genome, contig, Windows.join(parts), config.length)
+
+
+def _usable(genome: Genome, contig: Contig, windows: Windows, length: int) -> Windows:
+    """Leave out windows that reach past the contig's ends, and those with N."""
+    windows = windows.select((windows.starts >= 0) & (windows.starts + length <= contig.length))
+    letters = _letters(genome, contig.name, windows, length)
+    unknown = int(genome.alphabet.symbol_of_text[ord("N")])
+    return windows.select(~(letters == unknown).any(1))
+
+
+def _letters(genome: Genome, contig: str, windows: Windows, length: int) -> UInt8Array:
+    """Return the symbols of windows along the strand that is read, without case: (windows, length), uint8."""
+    if not len(windows):
+        return np.zeros((0, length), np.uint8)
+    symbols = genome.fetch(contig, 0, genome.length(contig))
+    letters = np.lib.stride_tricks.sliding_window_view(symbols, length)[windows.starts] & ~np.uint8(SOFTMASK_BIT)
+    other = windows.is_reverse
+    letters[other] = complement_table(genome.alphabet)[letters[other, ::-1]]
+    return letters
+
+
+def _background(
+    genome: Genome, contig: Contig, annotation: Annotation, feature: Windows, config: TaskConfig, rng: np.random.Generator
+) -> Windows:  # fmt: skip
+    """Draw the background of one contig: none of it overlaps a window on the feature."""
+    assert config.feature is not None
+    all_windows = _on_feature(genome, contig, annotation, config, rng) if config.limit is not None else feature
+    taken = merge(
+        Interval(contig.name, start, start + config.length) for start in all_windows.starts.tolist()
+    )  # fmt: skip
+    wanted = round(config.negatives * len(feature))
+    if config.feature == _CODING:
+        genes = [one for one in annotation.taken if one.contig == contig.name]
+        candidates = free_tiles(contig.length, genes, rng, config.length)
+        return _drawn(genome, contig, candidates, feature, wanted, config, rng)
+    if config.feature not in MOTIFS:
+        candidates = free_places(contig.length, rng, _DRAWN * wanted, config.length)
+        candidates = candidates.select(~overlaps(candidates, config.length, taken))
+        return _drawn(genome, contig, candidates, feature, wanted, config, rng)
+    return _with_motif(genome, contig, annotation, feature, taken, config, rng)
+
+
+def _with_motif(
+    genome: Genome, contig: Contig, annotation: Annotation, feature: Windows, taken: list[Interval], config: TaskConfig,
+    rng: np.random.Generator,
+) -> Windows:  # fmt: skip
+    """Draw background with the letters that the windows on the feature have at the site, as often as they have them."""
+    assert config.feature is not None
+    offset, size = MOTIFS[config.feature]
+    at = config.length // 2 + offset
+    motifs = _letters(genome, contig.name, feature, config.length)[:, at : at + size]
+    known = {(one.position, one.strand == "-") for one in annotation.sites if one.contig == contig.name}
+    symbols = genome.fetch(contig.name, 0, contig.length)
+    parts = []
+    for motif in np.unique(motifs, axis=0):
+        text = genome.alphabet.decode(genome.alphabet.token_of_symbol[motif]).decode()
+        alike = feature.select((motifs == motif).all(1))
+        sites = places_of_motif(symbols, genome.alphabet, text, offset)
+        candidates = Windows.join(
+            [
+                Windows.around(places, np.full(places.size, other), config.length)
+                for places, other in zip(sites, (False, True), strict=True)
+            ]
+        )
+        is_known = np.isin(
+            np.concatenate(sites) * 2 + np.repeat((0, 1), [one.size for one in sites]),
+            [2 * position + other for position, other in known],
+        )
+        candidates = candidates.select(~is_known & ~overlaps(candidates, config.length, taken))
+        parts.append(_drawn(genome, contig, candidates, alike, round(config.negatives * len(alike)), config, rng))
+    return Windows.join(parts)
+
+
+def _drawn(
+    genome: Genome, contig: Contig, candidates: Windows, feature: Windows, wanted: int, config: TaskConfig,
+    rng: np.random.Generator,
+) -> Windows:  # fmt: skip
+    """Draw from the candidates that are whole and free of N, with the share of G and C of the feature where asked."""
+    looked_at = choose(candidates, _DRAWN * wanted, rng)
+    looked_at = _usable(genome, contig, looked_at, config.length)
+    gc = None
+    if config.match_gc:
+        shares = [
+            _gc(_letters(genome, contig.name, windows, config.length), genome) for windows in (feature, looked_at)
+        ]
+        gc = shares[0], shares[1]
+    return choose(looked_at, wanted, rng, gc)
+
+
+def _gc(letters: UInt8Array, genome: Genome) -> npt.NDArray[np.float64]:
+    strong = genome.alphabet.symbol_of_text[np.frombuffer(b"GC", np.uint8)]
+    shares: npt.NDArray[np.float64] = np.isin(letters, strong).mean(1)
+    return shares
+
+
+def _labelled(genome: Genome, found: list[_Found], splits: dict[str, Split], config: TaskConfig, out: Path) -> Labelled:
+    collector = Collector(str(out), genome.alphabet)
+    # The header is the first line of the table that this becomes.
+    line = 1
+    for one in found:
+        windows = Windows.join([one.feature, one.background])
+        labels = np.repeat([config.feature or "", BACKGROUND], [len(one.feature), len(one.background)])
+        letters = _letters(genome, one.contig, windows, config.length)
+        for place in np.argsort(windows.starts, kind="stable").tolist():
+            line += 1
+            start, strand = int(windows.starts[place]), "-" if windows.is_reverse[place] else "+"
+            collector.add(
+                letters[place], str(out), line, label=str(labels[place]), contig=one.contig, split=splits.get(one.contig),
+                name=f"{one.contig}\t{start}\t{start + config.length}\t{strand}",
+            )  # fmt: skip
+    return collector.finish("single", [BACKGROUND, config.feature or ""])
+
+
+def _write(out: Path, suffix: str, data: Labelled) -> None:
+    assert data.labels is not None
+    with atomic_file(out) as temporary, open_text(temporary, suffix) as put:
+        columns = [name for name in COLUMNS if name != "split" or data.splits is not None]
+        put("\t".join(columns) + "\n")
+        for row in range(len(data)):
+            contig, start, end, strand = data.name(row).split("\t")
+            name = f"{contig}:{int(start) + 1}-{end}" + ("(-)" if strand == "-" else "")
+            split = [] if data.splits is None else [SPLITS[data.splits[row]]]
+            fields = [name, contig, start, end, strand, *split, data.labels.text(row), data.sequences.text(row)]
+            put("\t".join(fields) + "\n")
+
+
+def _in_words(data: Labelled) -> str:
+    """Return how many windows of each class each part has."""
+    assert data.labels is not None
+    codes = np.zeros(len(data), np.int8) if data.splits is None else data.splits
+    parts = []
+    for number, split in enumerate(SPLITS):
+        here = data.labels.values[codes == number]
+        if here.size:
+            counts = np.bincount(here, minlength=2)
+            background, feature = data.labels.classes
+            told = f"{counts[1]:,} {feature}, {counts[0]:,} {background}"
+            parts.append(told if data.splits is None else f"{split}: {told}")
+    return "; ".join(parts)
