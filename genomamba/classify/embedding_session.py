@@ -119,7 +119,7 @@ class _Given:
             strands = "".join(stretch.strand for stretch in self._stretches)
             return plan | {"strands": hashlib.sha256(strands.encode()).hexdigest()[:12]}
         digest = hashlib.sha256(self.labelled.sequences.borders.tobytes())
-        digest.update(np.ascontiguousarray(self.labelled.sequences.symbols))
+        digest.update(self.labelled.sequences.symbols.data)
         return plan_of(model, None, ()) | {"sequences": digest.hexdigest()[:12]}
 
 

@@ -45,9 +45,9 @@ class Labels:
         """Return the label of a sequence as a file holds it. Not for labels of bases."""
         match self.kind:
             case "single":
-                return self.classes[self.values[row]]
+                return self.classes[int(self.values[row])]
             case "multi":
-                return JOINT.join(self.classes[column] for column in np.flatnonzero(self.values[row]))
+                return JOINT.join(self.classes[column] for column in np.flatnonzero(self.values[row]).tolist())
             case "regression":
                 return repr(float(self.values[row]))
         raise ValueError("each base has a label of its own")

@@ -85,9 +85,10 @@ class Leaks:
                         f" strand, and {near:,} more {rule}"
                     )
         for place in np.unique(self.kind, return_index=True)[1][:_EXAMPLES].tolist():
-            row, other = int(self.row[place]), int(self.other[place])
+            pair = int(self.row[place]), int(self.other[place])
             kind = KINDS[self.kind[place]].replace("_", " ")
-            lines.append(f"  for example {data.where(row)} and {data.where(other)}: {kind}, {self.likeness[place]:.2f}")
+            first, second = (data.where(one) if data.names is None else data.name(one) for one in pair)
+            lines.append(f"  for example {first} and {second}: {kind}, {self.likeness[place]:.2f}")
         return lines
 
 
@@ -219,10 +220,10 @@ def _near(
     place_of = np.full(len(sequences), -1, np.int64)
     place_of[rows] = np.arange(rows.size)
     representative = place_of[first[same_as, part]]
-    found = []
+    found: list[_Found] = []
     for number in range(parts):
-        there = twin[representative, number]
-        here = np.flatnonzero((there >= 0) & (there < rows.size) & (part != number))
-        kinds = np.full(here.size, NEAR, np.int8)
-        found.append((here, rows[there[here]], kinds, likeness[representative[here], number]))
+        nearest = twin[representative, number]
+        chosen = np.flatnonzero((nearest >= 0) & (nearest < rows.size) & (part != number))
+        kinds = np.full(chosen.size, NEAR, np.int8)
+        found.append((chosen, rows[nearest[chosen]], kinds, likeness[representative[chosen], number]))
     return found

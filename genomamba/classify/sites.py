@@ -1,4 +1,4 @@
-"""Places that an annotation names or implies: splice sites, start and stop codons, transcription starts, coding bases."""
+"""Places that an annotation names or implies: splice sites, codons, starts of transcripts, coding bases."""
 
 from __future__ import annotations
 

@@ -75,9 +75,7 @@ def assign_splits(
         raise ConfigError(f"{data.origin}: --valid and --test name groups or contigs, and it is split by {by}")
     if by == "column":
         if data.splits is None:
-            raise ConfigError(
-                f"{data.origin}: --split-by is column, and there is no split column; name it, or split at random"
-            )
+            raise ConfigError(f"{data.origin}: --split-by is column, and there is no such; name it by --split-column")
         splits = data.splits.copy()
     else:
         splits = np.zeros(len(data), np.int8)
@@ -90,9 +88,9 @@ def assign_splits(
             splits[validates], splits[tests] = VALID, TEST
         elif test_share:
             splits[_draw(np.arange(len(data)), test_share, strata, categories, seed, "test")] = TEST
-    splits = carve_valid(data, splits, valid_share, seed, data.groups if by == "column" else categories)
     if not (splits == TRAIN).any():
         raise ConfigError(f"{data.origin}: nothing is left to train on; hold out less")
+    splits = carve_valid(data, splits, valid_share, seed, data.groups if by == "column" else categories)
     return dataclasses.replace(data, splits=splits)
 
 
@@ -207,7 +205,7 @@ def strata_of(labels: Labels | None, count: int) -> Int64Array:
         return np.zeros(count, np.int64)
     values: npt.NDArray[Any] = labels.values
     if labels.kind == "regression":
-        ranks = np.argsort(np.argsort(values, kind="stable"), kind="stable")
+        ranks: Int64Array = np.argsort(np.argsort(values, kind="stable"), kind="stable")
         return ranks * _STRATA // max(1, count)
     if labels.kind == "multi":
         _, strata = np.unique(values, axis=0, return_inverse=True)
@@ -247,7 +245,8 @@ def _draw(
         order = order[np.argsort(strata[order], kind="stable")]
         # Every so-many-th of them: of each stratum within one of its share.
         cuts = np.floor((np.arange(order.size) + 0.5) * share + rng.random())
-        return order[np.diff(cuts, prepend=cuts[0] if cuts.size else 0).astype(bool)]
+        drawn: Int64Array = order[np.diff(cuts, prepend=cuts[0] if cuts.size else 0).astype(bool)]
+        return drawn
     codes, sizes = np.unique(categories.codes[rows], return_counts=True)
     if codes.size < 2:
         raise ConfigError(
@@ -264,11 +263,11 @@ def _grouped_folds(
     strata: Int64Array, codes: npt.NDArray[np.int32], folds: int, rng: np.random.Generator
 ) -> Int64Array:
     """Put groups, largest first, each into the fold that is then the most like the others."""
-    _, codes = np.unique(codes, return_inverse=True)
-    _, strata = np.unique(strata, return_inverse=True)
-    groups, kinds = int(codes.max()) + 1, int(strata.max()) + 1
+    _, group_of = np.unique(codes, return_inverse=True)
+    _, kind_of = np.unique(strata, return_inverse=True)
+    groups, kinds = int(group_of.max()) + 1, int(kind_of.max()) + 1
     counts = np.zeros((groups, kinds), np.int64)
-    np.add.at(counts, (codes, strata), 1)
+    np.add.at(counts, (group_of, kind_of), 1)
     shuffled = rng.permutation(groups)
     order = shuffled[np.argsort(-counts[shuffled].sum(1), kind="stable")]
     weights = 1 / np.maximum(1, counts.sum(0))
@@ -280,4 +279,4 @@ def _grouped_folds(
         best = int(np.lexsort((held.sum(1), growth))[0])
         fold[group] = best
         held[best] += counts[group]
-    return fold[codes]
+    return fold[group_of]

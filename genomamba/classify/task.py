@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +17,13 @@ from genomamba.classify.negatives import Windows, choose, free_places, free_tile
 from genomamba.classify.reading import report_leaks
 from genomamba.classify.sequences import UInt8Array, complement_table
 from genomamba.classify.sites import MOTIFS, Annotation, read_annotation
+from genomamba.classify.stretches import Stretch
 from genomamba.coordinates import Interval
 from genomamba.data.bed import merge
 from genomamba.data.genome import Contig, Genome
 from genomamba.errors import ConfigError, DataError, RunError
 from genomamba.files import atomic_file
+from genomamba.score.reading import Strand
 from genomamba.score.tracks import format_of, open_text
 
 __all__ = ["BACKGROUND", "make_task"]
@@ -31,6 +33,7 @@ COLUMNS: Final = ("name", "contig", "start", "end", "strand", "split", "label", 
 
 _FORMATS: Final = (".tsv", ".tsv.gz")
 _CODING: Final = "CDS"
+_FIRST_LINE: Final = 2
 _DRAWN: Final = 50
 """Candidates that are looked at for each that is wanted."""
 
@@ -65,12 +68,22 @@ def make_task(config: TaskConfig, *, emit: Callable[[str], None]) -> None:
     )  # fmt: skip
     splits = _splits(genome, config)
     annotation = read_annotation(Path(config.gff), genome, config.feature)
-    found = list(_find(genome, annotation, config, emit))
-    data = _labelled(genome, found, splits, config, out)
+    places: list[_Place] = []
+    data = _labelled(genome, _find(genome, annotation, config, emit), splits, config, out, places)
     if data.splits is not None:
         data, _ = report_leaks(data, config.near, drop=config.drop_leaks, emit=emit)
-    _write(out, suffix, data)
+    # The line of the table that a window was on tells its place, also where others have been left out.
+    _write(out, suffix, data, [places[line - _FIRST_LINE] for line in data.lines.tolist()])
     emit(f"{out}: {_in_words(data)}")
+
+
+class _Place(NamedTuple):
+    """Where a window lies, 0-based and half-open."""
+
+    contig: str
+    start: int
+    end: int
+    strand: Strand
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +116,12 @@ def _find(genome: Genome, annotation: Annotation, config: TaskConfig, emit: Call
     positives = {
         contig.name: _on_feature(genome, contig, annotation, config, rngs[contig.name]) for contig in genome.contigs
     }
+    every = dict(positives)
     total = sum(map(len, positives.values()))
     if not total:
         raise DataError(
-            f"{config.gff}: no window of {config.length} bases on a {config.feature} lies within a contig and is free of"
-            " N; give a smaller --length"
+            f"{config.gff}: no window of {config.length} bases on a {config.feature} lies within a contig and is"
+            " free of N; give a smaller --length"
         )
     if config.limit is not None and config.limit < total:
         owners = np.repeat(np.arange(len(positives)), [len(one) for one in positives.values()])
@@ -121,7 +135,7 @@ def _find(genome: Genome, annotation: Annotation, config: TaskConfig, emit: Call
         feature = positives[contig.name]
         if not len(feature):
             continue
-        background = _background(genome, contig, annotation, feature, config, rngs[contig.name])
+        background = _background(genome, contig, annotation, feature, every[contig.name], config, rngs[contig.name])
         kept = min(len(feature), round(len(background) / config.negatives))
         short += len(feature) - kept
         if kept < len(feature):
@@ -130,8 +144,8 @@ def _find(genome: Genome, annotation: Annotation, config: TaskConfig, emit: Call
             yield _Found(contig.name, feature, background)
     if short:
         emit(
-            f"{config.gff}: {short:,} of {total:,} windows on a {config.feature} are left out, for their contigs have no"
-            " more background to set against them"
+            f"{config.gff}: {short:,} of {total:,} windows on a {config.feature} are left out, for their contigs have"
+            " no more background to set against them"
         )
 
 
@@ -169,14 +183,12 @@ def _letters(genome: Genome, contig: str, windows: Windows, length: int) -> UInt
 
 
 def _background(
-    genome: Genome, contig: Contig, annotation: Annotation, feature: Windows, config: TaskConfig, rng: np.random.Generator
+    genome: Genome, contig: Contig, annotation: Annotation, feature: Windows, every: Windows, config: TaskConfig,
+    rng: np.random.Generator,
 ) -> Windows:  # fmt: skip
-    """Draw the background of one contig: none of it overlaps a window on the feature."""
+    """Draw the background of some windows of one contig; none of it overlaps any window on the feature."""
     assert config.feature is not None
-    all_windows = _on_feature(genome, contig, annotation, config, rng) if config.limit is not None else feature
-    taken = merge(
-        Interval(contig.name, start, start + config.length) for start in all_windows.starts.tolist()
-    )  # fmt: skip
+    taken = merge(Interval(contig.name, start, start + config.length) for start in every.starts.tolist())
     wanted = round(config.negatives * len(feature))
     if config.feature == _CODING:
         genes = [one for one in annotation.taken if one.contig == contig.name]
@@ -242,34 +254,37 @@ def _gc(letters: UInt8Array, genome: Genome) -> npt.NDArray[np.float64]:
     return shares
 
 
-def _labelled(genome: Genome, found: list[_Found], splits: dict[str, Split], config: TaskConfig, out: Path) -> Labelled:
+def _labelled(
+    genome: Genome, found: Iterable[_Found], splits: dict[str, Split], config: TaskConfig, out: Path,
+    places: list[_Place],
+) -> Labelled:  # fmt: skip
+    """Return the windows as labelled data, left to right on each contig, and put their places into `places`."""
     collector = Collector(str(out), genome.alphabet)
-    # The header is the first line of the table that this becomes.
-    line = 1
     for one in found:
         windows = Windows.join([one.feature, one.background])
         labels = np.repeat([config.feature or "", BACKGROUND], [len(one.feature), len(one.background)])
         letters = _letters(genome, one.contig, windows, config.length)
-        for place in np.argsort(windows.starts, kind="stable").tolist():
-            line += 1
-            start, strand = int(windows.starts[place]), "-" if windows.is_reverse[place] else "+"
+        for row in np.argsort(windows.starts, kind="stable").tolist():
+            start = int(windows.starts[row])
+            place = _Place(one.contig, start, start + config.length, "-" if windows.is_reverse[row] else "+")
+            line = len(places) + _FIRST_LINE
+            split = splits.get(one.contig)
+            name = Stretch(Interval(*place[:3]), place.strand, str(out), line).name
             collector.add(
-                letters[place], str(out), line, label=str(labels[place]), contig=one.contig, split=splits.get(one.contig),
-                name=f"{one.contig}\t{start}\t{start + config.length}\t{strand}",
-            )  # fmt: skip
+                letters[row], str(out), line, label=str(labels[row]), contig=one.contig, split=split, name=name
+            )
+            places.append(place)
     return collector.finish("single", [BACKGROUND, config.feature or ""])
 
 
-def _write(out: Path, suffix: str, data: Labelled) -> None:
+def _write(out: Path, suffix: str, data: Labelled, places: list[_Place]) -> None:
     assert data.labels is not None
     with atomic_file(out) as temporary, open_text(temporary, suffix) as put:
         columns = [name for name in COLUMNS if name != "split" or data.splits is not None]
         put("\t".join(columns) + "\n")
-        for row in range(len(data)):
-            contig, start, end, strand = data.name(row).split("\t")
-            name = f"{contig}:{int(start) + 1}-{end}" + ("(-)" if strand == "-" else "")
+        for row, place in enumerate(places):
             split = [] if data.splits is None else [SPLITS[data.splits[row]]]
-            fields = [name, contig, start, end, strand, *split, data.labels.text(row), data.sequences.text(row)]
+            fields = [data.name(row), *map(str, place), *split, data.labels.text(row), data.sequences.text(row)]
             put("\t".join(fields) + "\n")
 
 

@@ -16,7 +16,9 @@ __all__ = ["parser", "run"]
 DATA: Final = settings_of(DataConfig)
 SETTINGS: Final = settings_of(EmbedConfig)
 # What the environment may give, since it means the same to every command.
-SHARED: Final = {name: (DATA | SETTINGS)[name] for name in ("fasta", "chrom_map", "cache_dir", "device", "threads")}
+SHARED: Final = {name: DATA[name] for name in ("fasta", "chrom_map", "cache_dir")} | {
+    name: SETTINGS[name] for name in ("device", "threads")
+}
 
 _EPILOG = """\
 No number depends on the other sequences, on --chunk or on --shard, beyond rounding. A command that was interrupted goes
