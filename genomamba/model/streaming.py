@@ -138,7 +138,8 @@ def stream_layers(
             for place in (place for place, layer in enumerate(layers) if layer == number):
                 for piece in pieces:
                     x = source.get(piece)
-                    yield place, model.norm_f(x) if number == len(blocks) else x
+                    # On the CPU x is a view of a stream that the layers above write over.
+                    yield place, model.norm_f(x) if number == len(blocks) else x.clone()
             if number < depth:
                 _walk(blocks[number], source, target, pieces)
                 source, target = target, source
