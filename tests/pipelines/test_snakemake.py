@@ -99,6 +99,30 @@ def test_a_cohort_is_scored_in_parts_by_the_model_of_its_genome(tmp_path):
     ) in lines
 
 
+def test_a_task_is_made_and_embedded_and_so_is_data_of_ones_own(tmp_path):
+    for name in ("a b.fa", "genes 1.gff3", "my data.tsv"):
+        (tmp_path / name).write_text("")
+    genome = {"name": "mine", "fasta": "a b.fa", "gff": "genes 1.gff3", "embed": "--pool max"}
+    genome |= {"tasks": {"donors": "--feature splice_donor --test chrIV"}, "data": {"ours": "my data.tsv"}}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"genomes": [genome]}))
+    options = ("--dry-run", "--printshellcmds", "--cores", "2", "--configfile", "mine.yaml")
+    targets = ["results/mine/embeddings/donors.npz", "results/mine/embeddings/ours.parquet"]
+    lines = shell_lines(snakemake(tmp_path, *targets, *options))
+    assert sorted(line for line in lines if line.split()[1] in ("embed", "make-task")) == [
+        "genomamba embed results/mine/run --data 'my data.tsv' --pool max --threads 2"
+        " --out results/mine/embeddings/ours.parquet > logs/embed/mine.ours.parquet.log 2>&1",
+        "genomamba embed results/mine/run --data results/mine/tasks/donors.tsv.gz --pool max --threads 2"
+        " --out results/mine/embeddings/donors.npz > logs/embed/mine.donors.npz.log 2>&1",
+        "genomamba make-task --fasta 'a b.fa' --gff 'genes 1.gff3' --feature splice_donor --test chrIV"
+        " --cache-dir results/mine/cache --out results/mine/tasks/donors.tsv.gz --force"
+        " > logs/make_task/mine.donors.log 2>&1",
+    ]
+    path = ("snakemake", "--snakefile", PIPELINES / "Snakefile")
+    done = run(*path, "results/mine/embeddings/other.npz", *options, folder=tmp_path)
+    assert done.returncode != 0
+    assert "mine has no task and no data 'other'; it has donors, ours" in done.stdout + done.stderr
+
+
 def test_genomes_of_ones_own_replace_the_example(tmp_path):
     for name in ("a b.fa", "c.fa"):
         (tmp_path / name).write_text(">1\nACGT\n")
