@@ -22,8 +22,9 @@ from genomamba.score.sequences import Source, pieces_of
 
 __all__ = ["Embedding", "default_pass", "embed_each"]
 
-_BASES_A_PASS: Final = 8_192
-_NUMBERS_A_TENSOR: Final = 1 << 21
+# Fewer, larger passes: on two cores that others used too, 16,384 bases took a third of the time of 2,048 at width 256.
+_BASES_A_PASS: Final = 16_384
+_NUMBERS_A_TENSOR: Final = 1 << 23
 
 
 @dataclass(frozen=True, slots=True)
