@@ -46,7 +46,7 @@ class DataConfig:
     name_column: str | None = None
     """Column of a sequence's name. Default: name, or id."""
     fasta: tuple[str, ...] = field(default=(), metadata={"splits": False})
-    """Genome of a BED file: FASTA files, folders or globs."""
+    """FASTA files, folders or globs: the genome of a BED file, or, to be embedded, the sequences themselves."""
     chrom_map: str | None = None
     """Two-column file: name given, name in the FASTA."""
     cache_dir: str | None = None
@@ -90,6 +90,8 @@ class PartsConfig:
     """Likeness from which on two sequences are nearly the same: k-mers of both, over those of either."""
     drop_leaks: bool = False
     """Leave out of train, and of valid, what is in a later part too: the same on either strand, or nearly."""
+    leaks: str | None = None
+    """TSV of every sequence that two parts share. Default: counts and examples are printed alone."""
 
     def __post_init__(self) -> None:
         for name in ("test_share", "valid_share"):
@@ -140,6 +142,8 @@ class EmbedConfig:
     # Output
     out: str | None = None
     """File to write: .npz or .parquet. Needed."""
+    leaks: str | None = None
+    """TSV of every sequence that two parts share. Default: counts and examples are printed alone."""
     force: bool = False
     """Replace --out, and what an interrupted command has left of it."""
 
@@ -207,6 +211,8 @@ class TaskConfig:
     """Likeness from which on two windows are nearly the same: k-mers of both, over those of either."""
     drop_leaks: bool = False
     """Leave out of train, and of valid, what is in a later part too: the same on either strand, or nearly."""
+    leaks: str | None = None
+    """TSV of every sequence that two parts share. Default: counts and examples are printed alone."""
 
     # Output
     out: str | None = None
@@ -230,5 +236,6 @@ class TaskConfig:
             raise ConfigError(f"--seed is {self.seed}; it must be 0 or more, and below 2^63")
         if not 0 < self.near <= 1:
             raise ConfigError(f"--near is {self.near}; it must be above 0, and 1 at most")
-        if self.drop_leaks and not (self.valid or self.test):
-            raise ConfigError("--drop-leaks is of leaks between parts; name parts by --test and --valid")
+        if (self.drop_leaks or self.leaks is not None) and not (self.valid or self.test):
+            flag = "--drop-leaks" if self.drop_leaks else "--leaks"
+            raise ConfigError(f"{flag} is of leaks between parts; name parts by --test and --valid")

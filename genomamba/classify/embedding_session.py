@@ -247,7 +247,7 @@ def _given(config: EmbedConfig, data: DataConfig, alphabet: Alphabet, emit: Call
             raise ConfigError("--bed names stretches without labels, and --data is there too; give one of them")
         labelled = read_data(data, alphabet, labels_needed=False)
         if labelled.splits is not None:
-            report_leaks(labelled, _NEAR, drop=False, emit=emit)
+            report_leaks(labelled, _NEAR, drop=False, emit=emit, table=config.leaks)
         return _Given(labelled)
     if not data.fasta:
         raise ConfigError("nothing to embed; name labelled data by --data, or sequences by --fasta")

@@ -54,7 +54,7 @@ def load_data(
         data, parts.split_by, valid=parts.valid, test=parts.test, test_share=parts.test_share,
         valid_share=parts.valid_share, seed=parts.seed,
     )  # fmt: skip
-    data, leaks = report_leaks(data, parts.near, drop=parts.drop_leaks, emit=emit)
+    data, leaks = report_leaks(data, parts.near, drop=parts.drop_leaks, emit=emit, table=parts.leaks)
     check_trainable(data)
     return data, leaks
 
@@ -89,16 +89,15 @@ def read_data(config: DataConfig, alphabet: Alphabet, *, labels_needed: bool = T
 
 
 def report_leaks(
-    data: Labelled, near: float, *, drop: bool, emit: Callable[[str], None], table: Path | None = None
+    data: Labelled, near: float, *, drop: bool, emit: Callable[[str], None], table: str | None = None
 ) -> tuple[Labelled, Leaks]:
     """Say what leaks between the parts of data, write it to a table, and leave it out where that is asked for."""
     leaks = find_leaks(data, near)
     for line in leaks.in_words(data):
         emit(line)
     if table is not None:
-        write_leaks(table, data, leaks)
-        if leaks.row.size:
-            emit(f"{table}: all of them")
+        write_leaks(Path(table), data, leaks)
+        emit(f"{table}: {leaks.row.size:,} rows")
     if drop:
         data, dropped = drop_leaks(data, leaks)
         emit(f"{data.origin}: {dropped.size:,} sequences are left out of train and valid, for a later part has them")

@@ -119,6 +119,17 @@ class Annotation:
     stretches: list[tuple[Interval, Strand]]
     taken: list[Interval]
 
+    def by_contig(self) -> dict[str, Annotation]:
+        """Return what it says of each contig; a contig that it says nothing of is empty."""
+        found: dict[str, Annotation] = defaultdict(lambda: Annotation([], [], []))
+        for site in self.sites:
+            found[site.contig].sites.append(site)
+        for interval, strand in self.stretches:
+            found[interval.contig].stretches.append((interval, strand))
+        for interval in self.taken:
+            found[interval.contig].taken.append(interval)
+        return found
+
 
 def read_annotation(path: Path, genome: Genome, feature: str) -> Annotation:
     """Find the places of a feature.

@@ -71,7 +71,7 @@ def make_task(config: TaskConfig, *, emit: Callable[[str], None]) -> None:
     places: list[_Place] = []
     data = _labelled(genome, _find(genome, annotation, config, emit), splits, config, out, places)
     if data.splits is not None:
-        data, _ = report_leaks(data, config.near, drop=config.drop_leaks, emit=emit)
+        data, _ = report_leaks(data, config.near, drop=config.drop_leaks, emit=emit, table=config.leaks)
     # The line of the table that a window was on tells its place, also where others have been left out.
     _write(out, suffix, data, [places[line - _FIRST_LINE] for line in data.lines.tolist()])
     emit(f"{out}: {_in_words(data)}")
@@ -113,8 +113,10 @@ def _splits(genome: Genome, config: TaskConfig) -> dict[str, Split]:
 def _find(genome: Genome, annotation: Annotation, config: TaskConfig, emit: Callable[[str], None]) -> Iterator[_Found]:
     """Find the windows of every contig; where a limit is given, the share of each is that of its windows."""
     rngs = {contig.name: np.random.default_rng([config.seed, number]) for number, contig in enumerate(genome.contigs)}
+    by_contig = annotation.by_contig()
     positives = {
-        contig.name: _on_feature(genome, contig, annotation, config, rngs[contig.name]) for contig in genome.contigs
+        contig.name: _on_feature(genome, contig, by_contig[contig.name], config, rngs[contig.name])
+        for contig in genome.contigs
     }
     every = dict(positives)
     total = sum(map(len, positives.values()))
@@ -135,7 +137,9 @@ def _find(genome: Genome, annotation: Annotation, config: TaskConfig, emit: Call
         feature = positives[contig.name]
         if not len(feature):
             continue
-        background = _background(genome, contig, annotation, feature, every[contig.name], config, rngs[contig.name])
+        background = _background(
+            genome, contig, by_contig[contig.name], feature, every[contig.name], config, rngs[contig.name]
+        )
         kept = min(len(feature), round(len(background) / config.negatives))
         short += len(feature) - kept
         if kept < len(feature):
@@ -154,10 +158,10 @@ def _on_feature(
 ) -> Windows:
     parts = []
     for strand in ("+", "-"):
-        stretches = [one for one, along in annotation.stretches if along == strand and one.contig == contig.name]
+        stretches = [one for one, along in annotation.stretches if along == strand]
         starts, ends = (np.array([getattr(one, end) for one in stretches], np.int64) for end in ("start", "end"))
         places = tiles(starts, ends, rng, config.length).starts
-        sites = [one.position for one in annotation.sites if one.strand == strand and one.contig == contig.name]
+        sites = [one.position for one in annotation.sites if one.strand == strand]
         here = Windows.around(np.array(sites, np.int64), np.full(len(sites), strand == "-"), config.length)
         parts += [Windows(places, np.full(places.size, strand == "-")), here]
     return _usable(genome, contig, Windows.join(parts), config.length)
@@ -191,8 +195,7 @@ def _background(
     taken = merge(Interval(contig.name, start, start + config.length) for start in every.starts.tolist())
     wanted = round(config.negatives * len(feature))
     if config.feature == _CODING:
-        genes = [one for one in annotation.taken if one.contig == contig.name]
-        candidates = free_tiles(contig.length, genes, rng, config.length)
+        candidates = free_tiles(contig.length, annotation.taken, rng, config.length)
         return _drawn(genome, contig, candidates, feature, wanted, config, rng)
     if config.feature not in MOTIFS:
         candidates = free_places(contig.length, rng, _DRAWN * wanted, config.length)
@@ -210,7 +213,7 @@ def _with_motif(
     offset, size = MOTIFS[config.feature]
     at = config.length // 2 + offset
     motifs = _letters(genome, contig.name, feature, config.length)[:, at : at + size]
-    known = {(one.position, one.strand == "-") for one in annotation.sites if one.contig == contig.name}
+    known = [2 * one.position + (one.strand == "-") for one in annotation.sites]
     symbols = genome.fetch(contig.name, 0, contig.length)
     parts = []
     for motif in np.unique(motifs, axis=0):
@@ -225,7 +228,7 @@ def _with_motif(
         )
         is_known = np.isin(
             np.concatenate(sites) * 2 + np.repeat((0, 1), [one.size for one in sites]),
-            [2 * position + other for position, other in known],
+            known,
         )
         candidates = candidates.select(~is_known & ~overlaps(candidates, config.length, taken))
         parts.append(_drawn(genome, contig, candidates, alike, round(config.negatives * len(alike)), config, rng))

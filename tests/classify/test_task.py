@@ -274,7 +274,8 @@ def test_leaks_of_a_task_are_dropped_from_train(made):
     made("splice_donor", "--test", "c4", "--length", "100")
     # The 60 sites, and what background was drawn on both by chance.
     assert re.search("of 120 sequences of test, 6[0-9] are in train too", made.shown().out)
-    rows = made("splice_donor", "--test", "c4", "--length", "100", "--drop-leaks")
+    rows = made("splice_donor", "--test", "c4", "--length", "100", "--drop-leaks", "--leaks", "leaks.tsv")
+    assert (made.folder / "leaks.tsv").read_text().startswith("split\tplace\tname\tother_split")
     assert re.search("[67][0-9] sequences are left out of train and valid", made.shown().out)
     counts = {(row["contig"], row["label"]) for row in rows}
     assert ("c1", "splice_donor") not in counts
