@@ -6,7 +6,7 @@ import pytest
 from genomamba.alphabet import get_alphabet
 from genomamba.classify.labelled import Collector
 from genomamba.classify.leaks import drop_leaks, find_leaks, write_leaks
-from genomamba.classify.sketch import choose_k, kmer_set
+from genomamba.classify.sketch import choose_k, kmer_set, sketches
 from genomamba.classify.tables import read_table
 from genomamba.errors import ConfigError
 
@@ -100,12 +100,30 @@ def test_kmers_do_not_depend_on_the_strand_and_leave_out_n():
     assert one.size == 8
 
 
+def test_a_sketch_does_not_depend_on_the_sequences_beside_it():
+    generator = np.random.default_rng(7)
+    data = make([("train", draw(generator, length)) for length in (5, 60, 12, 3, 200, 11, 90)])
+    together, known = sketches(data.sequences, np.arange(7), 12)
+    assert known.tolist() == [False, True, True, False, True, False, True]
+    for row in range(7):
+        alone, _ = sketches(data.sequences, np.array([row]), 12)
+        assert together[row].tolist() == alone[0].tolist()
+
+
 def test_windows_that_overlap_are_near():
     generator = np.random.default_rng(5)
     text = draw(generator, 700)
     data = make([("train", text[:500]), ("test", text[100:600]), ("test", text[200:])])
     assert found(find_leaks(data)) == {(0, 1): "near", (1, 0): "near"}
     assert found(find_leaks(data, 0.4)) == {(0, 1): "near", (1, 0): "near", (2, 0): "near"}
+
+
+def test_what_is_the_same_in_another_part_has_no_near_one_there_too():
+    generator = np.random.default_rng(8)
+    text = draw(generator, 300)
+    leaks = find_leaks(make([("train", text), ("test", mutate(generator, text, 1)), ("test", text)]))
+    assert found(leaks) == {(0, 2): "same", (2, 0): "same", (1, 0): "near"}
+    assert leaks.row.tolist() == [0, 1, 2]
 
 
 def test_short_and_unknown_sequences_are_compared_whole():

@@ -44,8 +44,10 @@ def load(path):
 
 
 def test_a_table_becomes_an_npz(embed):
-    out = embed("x.npz")
+    leaks = embed.folder / "leaks.tsv"
+    out = embed("x.npz", "--leaks", leaks)
     shown = embed.shown().out.splitlines()
+    assert [line.split("\t")[2:6:3] for line in leaks.read_text().splitlines()[1:]] == [["a", "d"], ["d", "a"]]
     found = load(out)
     assert found["names"].tolist() == list(TEXTS)
     assert found["labels"].tolist() == ["x", "y", "x", "y", "x"]
