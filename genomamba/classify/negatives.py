@@ -13,11 +13,12 @@ from genomamba.alphabet import SOFTMASK_BIT, Alphabet
 from genomamba.classify.sequences import UInt8Array, complement_table
 from genomamba.coordinates import Interval
 
-__all__ = ["Windows", "choose", "free_places", "free_tiles", "overlaps", "places_of_motif", "tiles"]
+__all__ = ["Ground", "Windows", "choose", "free_places", "free_tiles", "overlaps", "places_of_motif", "tiles"]
 
 Int64Array = npt.NDArray[np.int64]
 Float64Array = npt.NDArray[np.float64]
 _GC_BINS: Final = 50
+_BLOCK_BYTES: Final = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,53 @@ class Windows:
         return Windows(
             np.concatenate([part.starts for part in parts]), np.concatenate([part.is_reverse for part in parts])
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """A contig, and windows of one length on it.
+
+    Attributes
+    ----------
+    symbols : (bases,), uint8
+        Of the contig.
+    alphabet : Alphabet
+        Of the symbols.
+    length : int
+        Bases of a window.
+    """
+
+    symbols: UInt8Array
+    alphabet: Alphabet
+    length: int
+
+    def letters(self, windows: Windows) -> UInt8Array:
+        """Return the symbols of windows along the strand that is read, without case: (windows, length), uint8."""
+        if not len(windows):
+            return np.zeros((0, self.length), np.uint8)
+        views = np.lib.stride_tricks.sliding_window_view(self.symbols, self.length)
+        letters = views[windows.starts] & ~np.uint8(SOFTMASK_BIT)
+        other = windows.is_reverse
+        letters[other] = complement_table(self.alphabet)[letters[other, ::-1]]
+        return letters
+
+    def usable(self, windows: Windows) -> Windows:
+        """Leave out windows that reach past the contig's ends, and those with N."""
+        windows = windows.select((windows.starts >= 0) & (windows.starts + self.length <= self.symbols.size))
+        return windows.select(self._share(windows, b"N") == 0)
+
+    def gc(self, windows: Windows) -> Float64Array:
+        """Return the share of G and C of each: (windows,), float64."""
+        return self._share(windows, b"GC")
+
+    def _share(self, windows: Windows, letters: bytes) -> Float64Array:
+        """Return the share of some letters, without the symbols of more windows in memory than some megabytes hold."""
+        chosen = np.zeros(256, np.bool_)
+        chosen[self.alphabet.symbol_of_text[np.frombuffer(letters, np.uint8)]] = True
+        step = max(1, _BLOCK_BYTES // self.length)
+        blocks = [slice(start, start + step) for start in range(0, len(windows), step)]
+        shares = [chosen[self.letters(windows.select(np.arange(len(windows))[block]))].mean(1) for block in blocks]
+        return np.concatenate(shares) if shares else np.zeros(0)
 
 
 def overlaps(windows: Windows, length: int, stretches: Sequence[Interval]) -> npt.NDArray[np.bool_]:

@@ -8,14 +8,21 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from genomamba.alphabet import SOFTMASK_BIT, get_alphabet
+from genomamba.alphabet import get_alphabet
 from genomamba.classify.config import TaskConfig
 from genomamba.classify.labelled import SPLITS, Collector, Labelled, Split
-from genomamba.classify.negatives import Windows, choose, free_places, free_tiles, overlaps, places_of_motif, tiles
+from genomamba.classify.negatives import (
+    Ground,
+    Windows,
+    choose,
+    free_places,
+    free_tiles,
+    overlaps,
+    places_of_motif,
+    tiles,
+)
 from genomamba.classify.reading import report_leaks
-from genomamba.classify.sequences import UInt8Array, complement_table
 from genomamba.classify.sites import MOTIFS, Annotation, read_annotation
 from genomamba.classify.stretches import Stretch
 from genomamba.coordinates import Interval
@@ -115,7 +122,7 @@ def _find(genome: Genome, annotation: Annotation, config: TaskConfig, emit: Call
     rngs = {contig.name: np.random.default_rng([config.seed, number]) for number, contig in enumerate(genome.contigs)}
     by_contig = annotation.by_contig()
     positives = {
-        contig.name: _on_feature(genome, contig, by_contig[contig.name], config, rngs[contig.name])
+        contig.name: _on_feature(_ground(genome, contig, config), by_contig[contig.name], rngs[contig.name])
         for contig in genome.contigs
     }
     every = dict(positives)
@@ -137,15 +144,11 @@ def _find(genome: Genome, annotation: Annotation, config: TaskConfig, emit: Call
         feature = positives[contig.name]
         if not len(feature):
             continue
-        background = _background(
-            genome, contig, by_contig[contig.name], feature, every[contig.name], config, rngs[contig.name]
-        )
-        kept = min(len(feature), round(len(background) / config.negatives))
-        short += len(feature) - kept
-        if kept < len(feature):
-            feature = feature.select(np.sort(rngs[contig.name].permutation(len(feature))[:kept]))
-        if kept:
-            yield _Found(contig.name, feature, background)
+        ground, rng = _ground(genome, contig, config), rngs[contig.name]
+        found = _matched(ground, contig.name, by_contig[contig.name], feature, every[contig.name], config, rng)
+        short += len(feature) - len(found.feature)
+        if len(found.feature):
+            yield found
     if short:
         emit(
             f"{config.gff}: {short:,} of {total:,} windows on a {config.feature} are left out, for their contigs have"
@@ -153,108 +156,84 @@ def _find(genome: Genome, annotation: Annotation, config: TaskConfig, emit: Call
         )
 
 
-def _on_feature(
-    genome: Genome, contig: Contig, annotation: Annotation, config: TaskConfig, rng: np.random.Generator
-) -> Windows:
+def _ground(genome: Genome, contig: Contig, config: TaskConfig) -> Ground:
+    return Ground(genome.fetch(contig.name, 0, contig.length), genome.alphabet, config.length)
+
+
+def _on_feature(ground: Ground, annotation: Annotation, rng: np.random.Generator) -> Windows:
     parts = []
     for strand in ("+", "-"):
         stretches = [one for one, along in annotation.stretches if along == strand]
         starts, ends = (np.array([getattr(one, end) for one in stretches], np.int64) for end in ("start", "end"))
-        places = tiles(starts, ends, rng, config.length).starts
+        places = tiles(starts, ends, rng, ground.length).starts
         sites = [one.position for one in annotation.sites if one.strand == strand]
-        here = Windows.around(np.array(sites, np.int64), np.full(len(sites), strand == "-"), config.length)
+        here = Windows.around(np.array(sites, np.int64), np.full(len(sites), strand == "-"), ground.length)
         parts += [Windows(places, np.full(places.size, strand == "-")), here]
-    return _usable(genome, contig, Windows.join(parts), config.length)
+    return ground.usable(Windows.join(parts))
 
 
-def _usable(genome: Genome, contig: Contig, windows: Windows, length: int) -> Windows:
-    """Leave out windows that reach past the contig's ends, and those with N."""
-    windows = windows.select((windows.starts >= 0) & (windows.starts + length <= contig.length))
-    letters = _letters(genome, contig.name, windows, length)
-    unknown = int(genome.alphabet.symbol_of_text[ord("N")])
-    return windows.select(~(letters == unknown).any(1))
-
-
-def _letters(genome: Genome, contig: str, windows: Windows, length: int) -> UInt8Array:
-    """Return the symbols of windows along the strand that is read, without case: (windows, length), uint8."""
-    if not len(windows):
-        return np.zeros((0, length), np.uint8)
-    symbols = genome.fetch(contig, 0, genome.length(contig))
-    letters = np.lib.stride_tricks.sliding_window_view(symbols, length)[windows.starts] & ~np.uint8(SOFTMASK_BIT)
-    other = windows.is_reverse
-    letters[other] = complement_table(genome.alphabet)[letters[other, ::-1]]
-    return letters
-
-
-def _background(
-    genome: Genome, contig: Contig, annotation: Annotation, feature: Windows, every: Windows, config: TaskConfig,
+def _matched(
+    ground: Ground, contig: str, annotation: Annotation, feature: Windows, every: Windows, config: TaskConfig,
     rng: np.random.Generator,
-) -> Windows:  # fmt: skip
-    """Draw the background of some windows of one contig; none of it overlaps any window on the feature."""
+) -> _Found:  # fmt: skip
+    """Draw the background of windows of one contig, none of which overlaps any of `every`, all windows on the feature.
+
+    Where there is too little of it, fewer windows on the feature are kept.
+    """
     assert config.feature is not None
-    taken = merge(Interval(contig.name, start, start + config.length) for start in every.starts.tolist())
-    wanted = round(config.negatives * len(feature))
-    if config.feature == _CODING:
-        candidates = free_tiles(contig.length, annotation.taken, rng, config.length)
-        return _drawn(genome, contig, candidates, feature, wanted, config, rng)
-    if config.feature not in MOTIFS:
-        candidates = free_places(contig.length, rng, _DRAWN * wanted, config.length)
-        candidates = candidates.select(~overlaps(candidates, config.length, taken))
-        return _drawn(genome, contig, candidates, feature, wanted, config, rng)
-    return _with_motif(genome, contig, annotation, feature, taken, config, rng)
+    taken = merge(Interval(contig, start, start + ground.length) for start in every.starts.tolist())
+    if config.feature in MOTIFS:
+        pairs = [
+            _drawn(ground, candidates.select(~overlaps(candidates, ground.length, taken)), alike, config, rng)
+            for alike, candidates in _by_motif(ground, annotation, feature, config.feature)
+        ]
+    elif config.feature == _CODING:
+        pairs = [
+            _drawn(ground, free_tiles(ground.symbols.size, annotation.taken, rng, ground.length), feature, config, rng)
+        ]
+    else:
+        count = _DRAWN * _wanted(feature, config)
+        candidates = free_places(ground.symbols.size, rng, count, ground.length)
+        candidates = candidates.select(~overlaps(candidates, ground.length, taken))
+        pairs = [_drawn(ground, candidates, feature, config, rng)]
+    kept, background = (Windows.join(parts) for parts in zip(*pairs, strict=True))
+    return _Found(contig, kept, background)
 
 
-def _with_motif(
-    genome: Genome, contig: Contig, annotation: Annotation, feature: Windows, taken: list[Interval], config: TaskConfig,
-    rng: np.random.Generator,
-) -> Windows:  # fmt: skip
-    """Draw background with the letters that the windows on the feature have at the site, as often as they have them."""
-    assert config.feature is not None
-    offset, size = MOTIFS[config.feature]
-    at = config.length // 2 + offset
-    motifs = _letters(genome, contig.name, feature, config.length)[:, at : at + size]
+def _by_motif(ground: Ground, annotation: Annotation, feature: Windows, name: str) -> Iterator[tuple[Windows, Windows]]:
+    """Give the windows that have the same letters at the site, with all others that have them there, and are none."""
+    offset, size = MOTIFS[name]
+    at = ground.length // 2 + offset
+    motifs = ground.letters(feature)[:, at : at + size]
     known = [2 * one.position + (one.strand == "-") for one in annotation.sites]
-    symbols = genome.fetch(contig.name, 0, contig.length)
-    parts = []
     for motif in np.unique(motifs, axis=0):
-        text = genome.alphabet.decode(genome.alphabet.token_of_symbol[motif]).decode()
-        alike = feature.select((motifs == motif).all(1))
-        sites = places_of_motif(symbols, genome.alphabet, text, offset)
-        candidates = Windows.join(
-            [
-                Windows.around(places, np.full(places.size, other), config.length)
-                for places, other in zip(sites, (False, True), strict=True)
-            ]
+        text = ground.alphabet.decode(ground.alphabet.token_of_symbol[motif]).decode()
+        sites = places_of_motif(ground.symbols, ground.alphabet, text, offset)
+        is_reverse = np.repeat((False, True), [one.size for one in sites])
+        positions = np.concatenate(sites)
+        others = ~np.isin(2 * positions + is_reverse, known)
+        yield (
+            feature.select((motifs == motif).all(1)),
+            Windows.around(positions[others], is_reverse[others], ground.length),
         )
-        is_known = np.isin(
-            np.concatenate(sites) * 2 + np.repeat((0, 1), [one.size for one in sites]),
-            known,
-        )
-        candidates = candidates.select(~is_known & ~overlaps(candidates, config.length, taken))
-        parts.append(_drawn(genome, contig, candidates, alike, round(config.negatives * len(alike)), config, rng))
-    return Windows.join(parts)
+
+
+def _wanted(feature: Windows, config: TaskConfig) -> int:
+    return round(config.negatives * len(feature))
 
 
 def _drawn(
-    genome: Genome, contig: Contig, candidates: Windows, feature: Windows, wanted: int, config: TaskConfig,
-    rng: np.random.Generator,
-) -> Windows:  # fmt: skip
-    """Draw from the candidates that are whole and free of N, with the share of G and C of the feature where asked."""
-    looked_at = choose(candidates, _DRAWN * wanted, rng)
-    looked_at = _usable(genome, contig, looked_at, config.length)
-    gc = None
-    if config.match_gc:
-        shares = [
-            _gc(_letters(genome, contig.name, windows, config.length), genome) for windows in (feature, looked_at)
-        ]
-        gc = shares[0], shares[1]
-    return choose(looked_at, wanted, rng, gc)
-
-
-def _gc(letters: UInt8Array, genome: Genome) -> npt.NDArray[np.float64]:
-    strong = genome.alphabet.symbol_of_text[np.frombuffer(b"GC", np.uint8)]
-    shares: npt.NDArray[np.float64] = np.isin(letters, strong).mean(1)
-    return shares
+    ground: Ground, candidates: Windows, feature: Windows, config: TaskConfig, rng: np.random.Generator
+) -> tuple[Windows, Windows]:
+    """Draw from the candidates, with the share of G and C of the feature where asked; return both, in proportion."""
+    wanted = _wanted(feature, config)
+    candidates = ground.usable(choose(candidates, _DRAWN * wanted, rng))
+    gc = (ground.gc(feature), ground.gc(candidates)) if config.match_gc else None
+    background = choose(candidates, wanted, rng, gc)
+    if len(background) < wanted:
+        kept = round(len(background) / config.negatives)
+        feature = feature.select(np.sort(rng.permutation(len(feature))[:kept]))
+    return feature, background
 
 
 def _labelled(
@@ -266,7 +245,8 @@ def _labelled(
     for one in found:
         windows = Windows.join([one.feature, one.background])
         labels = np.repeat([config.feature or "", BACKGROUND], [len(one.feature), len(one.background)])
-        letters = _letters(genome, one.contig, windows, config.length)
+        symbols = genome.fetch(one.contig, 0, genome.length(one.contig))
+        letters = Ground(symbols, genome.alphabet, config.length).letters(windows)
         for row in np.argsort(windows.starts, kind="stable").tolist():
             start = int(windows.starts[row])
             place = _Place(one.contig, start, start + config.length, "-" if windows.is_reverse[row] else "+")

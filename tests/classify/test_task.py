@@ -257,6 +257,14 @@ def test_draws_follow_the_seed_and_a_limit(made):
     assert made("tss", "--limit", "30", "--seed", "1") != one
 
 
+def test_where_background_is_short_so_is_the_feature(made):
+    rows = made("CDS", "--length", "55", "--negatives", "40")
+    counts = {label: sum(row["label"] == label for row in rows) for label in ("CDS", "background")}
+    assert 40 < counts["CDS"] < 240
+    assert counts["background"] == pytest.approx(40 * counts["CDS"], rel=0.03)
+    assert f"{240 * 2 - counts['CDS']:,} of 480 windows on a CDS are left out" in made.shown().out
+
+
 def test_gzip_is_written_and_read_back(made):
     given = ["--fasta", "made.fa", "--gff", "made.gff3.gz", "--feature", "tss", "--out", "t.tsv.gz"]
     assert main(["make-task", *given]) == 0
