@@ -177,11 +177,11 @@ def check_trainable(data: Labelled) -> None:
     if data.splits is None:
         return
     for number, name in enumerate(labels.classes):
-        if not present[TRAIN, number]:
-            part = SPLITS[int(np.flatnonzero(present[:, number])[0])] if present[:, number].any() else "none"
-            raise DataError(
-                f"{data.origin}: the class {name!r} is in {part} and not in train; move some there, or leave it out"
-            )
+        if present[TRAIN, number]:
+            continue
+        elsewhere = [part for part, here in zip(SPLITS, present[:, number], strict=True) if here]
+        where = f"is in {elsewhere[0]} and not in train" if elsewhere else "is that of no sequence"
+        raise DataError(f"{data.origin}: the class {name!r} {where}; put some into train, or leave it out")
 
 
 def _present(labels: Labels, data: Labelled) -> npt.NDArray[np.bool_]:

@@ -136,3 +136,6 @@ def test_nothing_to_tell_apart_is_refused():
     with pytest.raises(DataError, match="the class 'y' is in valid and not in train"):
         check_trainable(make(["x", "x;y", "z"], split=["train", "valid", "train"]))
     check_trainable(make(["a", "b", "b"], split=["train", "train", "test"]))
+    left = make(["a", "b", "c"], split=["train", "train", "test"]).select(np.array([0, 1]))
+    with pytest.raises(DataError, match="the class 'c' is that of no sequence"):
+        check_trainable(left)
