@@ -14,7 +14,7 @@ import numpy.typing as npt
 from genomamba.alphabet import SOFTMASK_BIT
 from genomamba.classify.labelled import SPLITS, Labelled
 from genomamba.classify.sequences import SequenceList, complement_table
-from genomamba.classify.sketch import choose_k, near_pairs
+from genomamba.classify.sketch import choose_k, find_near
 from genomamba.errors import ConfigError
 from genomamba.files import atomic_file
 
@@ -207,16 +207,10 @@ def _near(
     likeness = np.zeros((rows.size, parts))
     of = part[rows]
 
-    def is_wanted(one: int, other: int) -> bool:
-        return bool(twin[one, of[other]] < 0 or twin[other, of[one]] < 0)
-
     # What is the same in another part needs no other one.
     in_part = first[same_as[rows]] >= 0
     twin[in_part] = rows.size
-    for one, other, alike in near_pairs(sequences, rows, of, k, least, is_wanted=is_wanted):
-        for here, there in ((one, other), (other, one)):
-            if twin[here, of[there]] < 0:
-                twin[here, of[there]], likeness[here, of[there]] = there, alike
+    find_near(sequences, rows, of, k, least, twin, likeness)
     place_of = np.full(len(sequences), -1, np.int64)
     place_of[rows] = np.arange(rows.size)
     representative = place_of[first[same_as, part]]

@@ -12,7 +12,8 @@ Broder 1997, "On the resemblance and containment of documents".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -21,7 +22,7 @@ import numpy.typing as npt
 from genomamba.alphabet import SOFTMASK_BIT
 from genomamba.classify.sequences import SequenceList
 
-__all__ = ["choose_k", "kmer_set", "near_pairs", "sketches"]
+__all__ = ["choose_k", "find_near", "kmer_set", "sketches"]
 
 UInt32Array = npt.NDArray[np.uint32]
 Int64Array = npt.NDArray[np.int64]
@@ -35,6 +36,7 @@ _BLOCK_BASES: Final = 1 << 17
 _SEED: Final = 20_240_229
 # Three standard deviations of a likeness of one half that is told from 96 values.
 _SLACK: Final = 0.15
+_AT_ONCE: Final = 256
 
 
 def choose_k(lengths: Int64Array) -> int:
@@ -85,16 +87,11 @@ def kmer_set(sequences: SequenceList, row: int, k: int) -> UInt32Array:
     return np.unique(_kmers(sequences, np.array([row]), k)[0])
 
 
-def near_pairs(
-    sequences: SequenceList,
-    rows: Int64Array,
-    parts: npt.NDArray[np.int8],
-    k: int,
-    least: float,
-    *,
-    is_wanted: Callable[[int, int], bool],
-) -> Iterator[tuple[int, int, float]]:
-    """Give pairs of sequences of different parts whose likeness is at least so much.
+def find_near(
+    sequences: SequenceList, rows: Int64Array, parts: npt.NDArray[np.int8], k: int, least: float, twin: Int64Array,
+    likeness: npt.NDArray[np.float64],
+) -> None:  # fmt: skip
+    """Find for each sequence, and each other part, one there whose likeness to it is at least so much.
 
     Parameters
     ----------
@@ -106,28 +103,78 @@ def near_pairs(
     k : int
     least : float
         Least likeness, above 0.
-    is_wanted : callable
-        Takes two places in `rows`; what it says no to is not looked at. Where it says no once both are known to be near
-        another, the work does not grow with the square of a family.
-
-    Yields
-    ------
-    one, other, likeness
-        Places in `rows`.
+    twin : (rows, parts), int64
+        Filled in where it is below 0, with a place in `rows`; where it is not, nothing is looked for.
+    likeness : (rows, parts), float64
+        Filled in where `twin` is.
     """
     sketch, known = sketches(sequences, rows, k)
-    looked_at: set[tuple[int, int]] = set()
+    search = _Search(sequences, rows, parts, k, least, sketch, twin, likeness, set())
     for band in range(BANDS):
         columns = sketch[:, band * BAND : (band + 1) * BAND].astype(np.uint64)
         keys = (columns[:, 0] << np.uint64(32) | columns[:, 1]) ^ (columns[:, 2] * np.uint64(0x9E3779B97F4A7C15))
         for members in _alike(keys, known, parts):
-            for one, other in _likely(members, parts, sketch, least, is_wanted):
-                if (one, other) in looked_at or not is_wanted(one, other):
-                    continue
-                looked_at.add((one, other))
-                likeness = _jaccard(sequences, int(rows[one]), int(rows[other]), k)
-                if likeness >= least:
-                    yield one, other, likeness
+            search.look_through(members)
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """Which pairs are looked at: those that fill a gap, so that the work does not grow with the square of a family."""
+
+    sequences: SequenceList
+    rows: Int64Array
+    parts: npt.NDArray[np.int8]
+    k: int
+    least: float
+    sketch: UInt32Array
+    twin: Int64Array
+    likeness: npt.NDArray[np.float64]
+    strangers: set[tuple[int, int]]
+
+    def look_through(self, members: Int64Array) -> None:
+        """Compare sequences that agree in a run of their sketches."""
+        by_part = {int(part): members[self.parts[members] == part] for part in np.unique(self.parts[members])}
+        # Of each part, those of other parts that still have nobody there.
+        waiting = {part: self._waiting(members, part) for part in by_part}
+        for one in members.tolist():
+            part = int(self.parts[one])
+            if waiting[part].size:
+                for other in self._likely(one, waiting[part]):
+                    self._compare(one, other)
+                waiting[part] = self._waiting(waiting[part], part)
+            for there, others in by_part.items():
+                if there != part and self.twin[one, there] < 0:
+                    self._seek(one, there, others)
+
+    def _waiting(self, members: Int64Array, part: int) -> Int64Array:
+        waiting: Int64Array = members[(self.parts[members] != part) & (self.twin[members, part] < 0)]
+        return waiting
+
+    def _seek(self, one: int, there: int, others: Int64Array) -> None:
+        for start in range(0, others.size, _AT_ONCE):
+            for other in self._likely(one, others[start : start + _AT_ONCE]):
+                self._compare(one, other)
+                if self.twin[one, there] >= 0:
+                    return
+
+    def _likely(self, one: int, others: Int64Array) -> list[int]:
+        """Return those whose sketches do not speak against the likeness."""
+        agree = (self.sketch[others] == self.sketch[one]).mean(1)
+        likely: list[int] = others[agree >= self.least - _SLACK].tolist()
+        return likely
+
+    def _compare(self, one: int, other: int) -> None:
+        pair = (min(one, other), max(one, other))
+        if pair in self.strangers:
+            return
+        likeness = _jaccard(self.sequences, int(self.rows[one]), int(self.rows[other]), self.k)
+        if likeness < self.least:
+            self.strangers.add(pair)
+            return
+        for here, there in ((one, other), (other, one)):
+            if self.twin[here, self.parts[there]] < 0:
+                self.twin[here, self.parts[there]] = there
+                self.likeness[here, self.parts[there]] = likeness
 
 
 def _alike(
@@ -144,23 +191,6 @@ def _alike(
     ends = np.append(starts[1:], places.size)
     for start, end in zip(starts[low < high].tolist(), ends[low < high].tolist(), strict=True):
         yield places[start:end]
-
-
-def _likely(
-    members: Int64Array,
-    parts: npt.NDArray[np.int8],
-    sketch: UInt32Array,
-    least: float,
-    is_wanted: Callable[[int, int], bool],
-) -> Iterator[tuple[int, int]]:
-    """Give pairs of two parts whose sketches do not speak against the likeness."""
-    for number, one in enumerate(members.tolist()):
-        others = members[number + 1 :]
-        others = others[parts[others] != parts[one]]
-        others = others[[is_wanted(one, other) for other in others.tolist()]] if others.size else others
-        if others.size:
-            agree = (sketch[others] == sketch[one]).mean(1)
-            yield from ((one, other) for other in others[agree >= least - _SLACK].tolist())
 
 
 def _jaccard(sequences: SequenceList, one: int, other: int, k: int) -> float:
