@@ -185,7 +185,7 @@ def _matched(
     if config.feature in MOTIFS:
         pairs = [
             _drawn(ground, candidates.select(~overlaps(candidates, ground.length, taken)), alike, config, rng)
-            for alike, candidates in _by_motif(ground, annotation, feature, config.feature)
+            for alike, candidates in _by_motif(ground, feature, config.feature)
         ]
     elif config.feature == _CODING:
         pairs = [
@@ -200,21 +200,18 @@ def _matched(
     return _Found(contig, kept, background)
 
 
-def _by_motif(ground: Ground, annotation: Annotation, feature: Windows, name: str) -> Iterator[tuple[Windows, Windows]]:
-    """Give the windows that have the same letters at the site, with all others that have them there, and are none."""
+def _by_motif(ground: Ground, feature: Windows, name: str) -> Iterator[tuple[Windows, Windows]]:
+    """Give the windows that have the same letters at the site, with all places of the contig that have them."""
     offset, size = MOTIFS[name]
     at = ground.length // 2 + offset
     motifs = ground.letters(feature)[:, at : at + size]
-    known = [2 * one.position + (one.strand == "-") for one in annotation.sites]
     for motif in np.unique(motifs, axis=0):
         text = ground.alphabet.decode(ground.alphabet.token_of_symbol[motif]).decode()
         sites = places_of_motif(ground.symbols, ground.alphabet, text, offset)
         is_reverse = np.repeat((False, True), [one.size for one in sites])
-        positions = np.concatenate(sites)
-        others = ~np.isin(2 * positions + is_reverse, known)
         yield (
             feature.select((motifs == motif).all(1)),
-            Windows.around(positions[others], is_reverse[others], ground.length),
+            Windows.around(np.concatenate(sites), is_reverse, ground.length),
         )
 
 
