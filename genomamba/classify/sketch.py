@@ -134,21 +134,11 @@ class _Search:
     def look_through(self, members: Int64Array) -> None:
         """Compare sequences that agree in a run of their sketches."""
         by_part = {int(part): members[self.parts[members] == part] for part in np.unique(self.parts[members])}
-        # Of each part, those of other parts that still have nobody there.
-        waiting = {part: self._waiting(members, part) for part in by_part}
         for one in members.tolist():
             part = int(self.parts[one])
-            if waiting[part].size:
-                for other in self._likely(one, waiting[part]):
-                    self._compare(one, other)
-                waiting[part] = self._waiting(waiting[part], part)
             for there, others in by_part.items():
                 if there != part and self.twin[one, there] < 0:
                     self._seek(one, there, others)
-
-    def _waiting(self, members: Int64Array, part: int) -> Int64Array:
-        waiting: Int64Array = members[(self.parts[members] != part) & (self.twin[members, part] < 0)]
-        return waiting
 
     def _seek(self, one: int, there: int, others: Int64Array) -> None:
         for start in range(0, others.size, _AT_ONCE):
