@@ -4,13 +4,26 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from genomamba.api import GeneratedSequence, Model, VariantScorer, from_pretrained, mutagenesis, score_variants
+    from genomamba.api import (
+        GeneratedSequence,
+        Model,
+        SequenceClassifier,
+        SequenceRegressor,
+        VariantScorer,
+        embed,
+        from_pretrained,
+        mutagenesis,
+        score_variants,
+    )
 
 __all__ = [
     "GeneratedSequence",
     "Model",
+    "SequenceClassifier",
+    "SequenceRegressor",
     "VariantScorer",
     "__version__",
+    "embed",
     "from_pretrained",
     "mutagenesis",
     "score_variants",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import Literal, overload
 import torch
 from torch import Tensor
 
+from genomamba.classify.config import Pool, StrandUse
+from genomamba.classify.embedding import Embedding, embed_each
 from genomamba.errors import ConfigError
 from genomamba.hub import HubModel
 from genomamba.model.generation import Sampling, generate
@@ -23,7 +25,7 @@ from genomamba.score.passes import Reduce, finite_bits, in_form, join, join_bits
 from genomamba.score.reading import Strand
 from genomamba.score.sequences import Form, Sequences, Single, pieces_of, read_sequences
 
-__all__ = ["GeneratedSequence", "Model", "from_pretrained"]
+__all__ = ["GeneratedSequence", "Model", "embed", "from_pretrained"]
 
 StreamOutput = Literal["logits", "embedding", "log_likelihood"]
 
@@ -381,3 +383,44 @@ class Model(HubModel):
         """Run over all sequences, and make one tensor of the pieces of each."""
         sources, form = read_sequences(sequences, self.config, strand=strand)
         return [reduce(pieces) for pieces in passes(self.network, sources, output, default_chunk(self.config))], form
+
+
+def embed(
+    model: Model | str | Path,
+    sequences: Sequences,
+    *,
+    pool: Pool = "mean",
+    layers: Sequence[int] = (-1,),
+    strand: StrandUse | None = None,
+) -> Tensor | list[Tensor]:
+    """Return what a model makes of sequences: what `genomamba embed` writes.
+
+    Parameters
+    ----------
+    model : Model, str or Path
+        A model, or what `from_pretrained` takes.
+    sequences : str, list of str, Tensor, or (fasta, regions)
+        See `Model`.
+    pool : {"mean", "max", "last", "none"}
+        Over the positions of a sequence, each strand in its own reading order; none keeps them all.
+    layers : sequence of int
+        0: the embedding of the tokens; i: the residual stream after i blocks; -1, or their number: after all of them,
+        and normalised, as of `Model.embed`.
+    strand : {"+", "-", "mean", "both"}, optional
+        Which strand is read; the mean of the two; or the numbers of - behind those of +. Default: + alone, and both for
+        an equivariant model.
+
+    Returns
+    -------
+    embeddings : (width,), or (sequences, width) for several, floating, on the CPU
+        Width is d_model for each layer, in order, and strand. Without pooling (length, width), and a list for several.
+
+    Raises
+    ------
+    DataError, ConfigError
+        As `Model.logits` does, and for a layer or a strand that the model does not have.
+    """
+    found = model if isinstance(model, Model) else from_pretrained(model)
+    chosen = Embedding.of(found.config, found.alphabet, pool=pool, layers=layers, strand=strand)
+    sources, form = read_sequences(sequences, found.config)
+    return in_form(list(embed_each(found.network, sources, chosen)), form, stack=pool != "none")

@@ -27,9 +27,13 @@ COMMANDS: Final = {
     "score": "what a model says of the variants of a VCF, written into it",
     "ism": "what a model says of every change of one base in a region: table and picture",
     "calibrate": "where scores of variants stand among those of a background, by mutational class",
-    "merge": "put the shards of a scored VCF together",
+    "merge": "put the shards of a scored VCF, or of embeddings, together",
     "evaluate": "what a held-out base costs with more and more context: table and plot",
     "generate": "write sequences that a model draws",
+    "embed": "what a model makes of sequences, as numbers for each of them or for each base",
+    "finetune": "train a model, or a head over it, to tell labels from sequences",
+    "predict": "what a model with a head says of sequences, or of a genome window by window",
+    "make-task": "labelled sequences from the genes of a genome: splice sites, start codons, coding sequence",
     "info": "what a model is, where it came from, and what it costs on this machine",
     "index": "read FASTA files into the cache that training reads",
     "report": "write the HTML report of a run folder",
@@ -95,7 +99,7 @@ def _run(arguments: list[str]) -> int:
         known = [*COMMANDS, "--help", "--version"]
         hint = did_you_mean(first, known) or f"; it must be one of {', '.join(COMMANDS)}"
         raise ConfigError(f"unrecognised {kind} {first}{hint}")
-    code: int = importlib.import_module(f"genomamba.cli.{first}").run(rest)
+    code: int = importlib.import_module(f"genomamba.cli.{first.replace('-', '_')}").run(rest)
     return code
 
 

@@ -1,4 +1,4 @@
-"""`genomamba merge SHARD ...`: put the shards of a scored file together again, and hold scores against labels."""
+"""`genomamba merge SHARD ...`: put shards of a scored file or of embeddings together; hold scores against labels."""
 
 from __future__ import annotations
 
@@ -35,12 +35,14 @@ def parser() -> Parser:
     """Return the parser of this command."""
     made = Parser(
         "merge",
-        "SHARD ... --out SCORED.vcf.gz [options]",
-        description="Put the shards that score --shard has written together, in the order given.",
+        "SHARD ... --out FILE [options]",
+        description="Put the shards that score --shard, or embed --shard, has written together, in the order given.",
         epilog=_EPILOG,
     )
-    made.add_argument("shards", metavar="SHARD", nargs="+", type=Path, help="files that score --shard has written")
-    made.add_argument("--out", metavar="FILE", help="as for score; - is standard output")
+    made.add_argument(
+        "shards", metavar="SHARD", nargs="+", type=Path, help="files that score --shard or embed --shard has written"
+    )
+    made.add_argument("--out", metavar="FILE", help="as for score or embed; - is standard output of records")
     made.add_argument("-O", "--output-type", metavar="{v,z,b}", help="as for score")
     made.add_argument(
         "--force", action="store_true", default=argparse.SUPPRESS, help="replace --out, --metrics, --report"
@@ -63,6 +65,7 @@ def run(argv: Sequence[str]) -> int:
     files = {"out": given.out, "metrics": values.get("metrics"), "report": values.get("report")}
     refuse_one_name_twice(**files)
     prepare_process()
+    from genomamba.classify.embedding_files import holds_embeddings, merge_embeddings
     from genomamba.data.vcf_output import is_stream, output_kind
 
     force = hasattr(given, "force")
@@ -74,6 +77,12 @@ def run(argv: Sequence[str]) -> int:
     for option, name in files.items():
         if name is not None and Path(name) in given.shards:
             raise ConfigError(f"--{option} is {name}, one of the shards; give another name")
+    if holds_embeddings(given.shards[0]):
+        if asks:
+            raise ConfigError(f"{given.shards[0]}: holds embeddings, which labels and reports are not made of")
+        count = merge_embeddings(given.shards, Path(given.out))
+        print(f"{given.out}: {count:,} sequences", file=sys.stderr)
+        return 0
     scored = given.shards[0]
     command = command_line("merge", argv)
     emit = functools.partial(print, file=sys.stderr, flush=True)

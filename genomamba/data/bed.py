@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from genomamba.coordinates import Interval
@@ -10,7 +11,20 @@ from genomamba.data.genome import Genome
 from genomamba.data.source import DamagedSourceError, Source
 from genomamba.errors import DataError
 
-__all__ = ["merge", "read_bed", "read_intervals"]
+__all__ = ["BedLine", "merge", "read_bed", "read_intervals", "read_lines"]
+
+
+@dataclass(frozen=True, slots=True)
+class BedLine:
+    """One line: its number from 1, its columns as text, the stretch that they name, and the columns' own names, if any.
+
+    A comment of as many columns as the first stretch has, before it, names them.
+    """
+
+    number: int
+    columns: list[str]
+    interval: Interval
+    header: list[str] | None
 
 
 def read_bed(path: str | Path, genome: Genome) -> list[Interval]:
@@ -27,20 +41,31 @@ def read_intervals(path: str | Path, genome: Genome) -> list[Interval]:
         With the line: fewer than three columns, positions that are no numbers, empty or past the contig's
         end, a contig that is not there. Without one: a file without stretches.
     """
+    return [line.interval for line in read_lines(path, genome)]
+
+
+def read_lines(path: str | Path, genome: Genome) -> Iterator[BedLine]:
+    """Read a BED file with all its columns; raises as `read_intervals` does."""
     path = Path(path)
-    intervals = []
-    number = 0
+    comment: list[str] = []
+    header: list[str] | None = None
+    found = False
     try:
         with Source(path) as source:
             lines = b"".join(source.blocks()).decode("utf-8", "replace").split("\n")
     except DamagedSourceError as error:
         raise DataError(f"{path}:1: {error}; copy or download it again") from None
     for number, line in enumerate(lines, 1):
-        if line.strip() and not line.startswith(("#", "track", "browser")):
-            intervals.append(_interval(line, f"{path}:{number}", genome))
-    if not intervals:
+        columns = _columns(line)
+        if line.startswith("#"):
+            comment = [column.strip() for column in _columns(line.lstrip("# "))]
+        elif line.strip() and not line.startswith(("track", "browser")):
+            if not found:
+                header = comment if len(comment) == len(columns) >= 4 else None
+            found = True
+            yield BedLine(number, columns, _interval(columns, f"{path}:{number}", genome), header)
+    if not found:
         raise DataError(f"{path}: no stretch in it; a line is a contig, a start and an end, divided by tabs")
-    return intervals
 
 
 def merge(intervals: Iterable[Interval]) -> list[Interval]:
@@ -55,8 +80,11 @@ def merge(intervals: Iterable[Interval]) -> list[Interval]:
     return joined
 
 
-def _interval(line: str, where: str, genome: Genome) -> Interval:
-    columns = line.split("\t") if "\t" in line else line.split()
+def _columns(line: str) -> list[str]:
+    return line.rstrip("\r").split("\t") if "\t" in line else line.split()
+
+
+def _interval(columns: list[str], where: str, genome: Genome) -> Interval:
     if len(columns) < 3:
         raise DataError(f"{where}: {len(columns)} columns, expected at least 3: contig, start, end")
     if not (columns[1].strip().isdecimal() and columns[2].strip().isdecimal()):

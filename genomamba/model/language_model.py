@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 import torch
@@ -96,6 +97,29 @@ class LanguageModel(nn.Module):
             x_blm = layer(x_blm, cu_seqlens)
         normalised: Tensor = self.norm_f(x_blm)
         return normalised
+
+    def residual_streams(self, tokens: Tensor, layers: Sequence[int], cu_seqlens: Tensor | None = None) -> list[Tensor]:
+        """Return the residual stream of one strand at chosen depths.
+
+        Parameters
+        ----------
+        tokens : (batch, length), int64
+        layers : sequence of int
+            0: the embedding of the tokens; i: after i blocks; num_layers: after all, and normalised, as of `hidden`.
+        cu_seqlens : (sequences + 1,), int64, optional
+            As of `forward`.
+
+        Returns
+        -------
+        list of (batch, length, d_model), floating
+            One a layer. Blocks above the deepest are not run.
+        """
+        x_blm: Tensor = self.embedding(tokens)
+        streams = [x_blm]
+        for block in itertools.islice(self.blocks(), max(layers)):
+            x_blm = block(x_blm, cu_seqlens)
+            streams.append(x_blm)
+        return [self.norm_f(x_blm) if layer == self.config.num_layers else streams[layer] for layer in layers]
 
     def logits_of(self, hidden: Tensor) -> Tensor:
         """Return logits (..., vocab_size) of the normalised residual stream (..., d_model) of one strand."""

@@ -11,7 +11,7 @@ import itertools
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -29,7 +29,7 @@ from genomamba.model.state import MambaState
 from genomamba.model.strand import align_strands, merge_strands, stack_strands
 from genomamba_kernels import MixerState
 
-__all__ = ["Output", "bytes_per_base", "read", "stream", "token_log_likelihood"]
+__all__ = ["Output", "bytes_per_base", "read", "stream", "stream_layers", "token_log_likelihood"]
 
 Output = Literal["logits", "hidden", "log_likelihood"]
 
@@ -87,6 +87,62 @@ def stream(
         return (head(hidden) for hidden, _ in read(model, _cut(tokens, chunk)))
     whole = tokens if isinstance(tokens, Tensor) else torch.cat(list(tokens), dim=1)
     return _both_sides(model, whole, output, chunk, spill)
+
+
+@torch.no_grad()
+def stream_layers(
+    model: LanguageModel,
+    tokens: Tensor | Iterable[Tensor],
+    layers: Sequence[int],
+    *,
+    chunk: int = 16_384,
+    spill: Path | None = None,
+) -> Iterator[tuple[int, Tensor]]:
+    """Run the network over one strand and give the residual stream at chosen depths, piece by piece.
+
+    An equivariant model is run on the strand given alone: the other one is its reverse complement, read likewise.
+
+    Parameters
+    ----------
+    model : LanguageModel
+        In evaluation mode.
+    tokens, chunk, spill
+        As of `stream`.
+    layers : sequence of int
+        See `LanguageModel.residual_streams`.
+
+    Yields
+    ------
+    place : int
+        Place in `layers`.
+    values : (batch, piece, d_model), floating
+        Pieces of one place come left to right; those of several places come in any order.
+
+    Raises
+    ------
+    RunError
+        Where `spill` cannot hold the streams.
+    """
+    depth = max(layers)
+    if model.config.direction == "causal":
+        yield from _layers_in_turn(model, _cut(tokens, chunk), layers)
+        return
+    whole = tokens if isinstance(tokens, Tensor) else torch.cat(list(tokens), dim=1)
+    pieces = _pieces(whole.shape[1], chunk)
+    weight = model.embedding.weight
+    with _open_streams(model, whole.shape, spill) as (source, target):
+        for piece in pieces:
+            source.put(piece, model.embedding(whole[:, piece].to(weight.device, torch.int64)))
+        blocks = list(model.blocks())
+        for number in range(depth + 1):
+            for place in (place for place, layer in enumerate(layers) if layer == number):
+                for piece in pieces:
+                    x = source.get(piece)
+                    # On the CPU x is a view of a stream that the layers above write over.
+                    yield place, model.norm_f(x) if number == len(blocks) else x.clone()
+            if number < depth:
+                _walk(blocks[number], source, target, pieces)
+                source, target = target, source
 
 
 def bytes_per_base(model: LanguageModel) -> int:
@@ -160,6 +216,26 @@ def token_log_likelihood(logits: Tensor, tokens: Tensor, alphabet: Alphabet) -> 
     values = -F.cross_entropy(wide.flatten(0, 1), tokens.flatten(), reduction="none").view_as(tokens)
     is_target = torch.from_numpy(alphabet.is_target_token).to(tokens.device)
     return values.masked_fill(~is_target[tokens], torch.nan)
+
+
+def _layers_in_turn(
+    model: LanguageModel, pieces: Iterable[Tensor], layers: Sequence[int]
+) -> Iterator[tuple[int, Tensor]]:
+    """Carry the states of the layers of a causal model from piece to piece."""
+    weight = model.embedding.weight
+    blocks = list(model.blocks())[: max(layers)]
+    states: list[MixerState] | None = None
+    for piece in pieces:
+        if states is None:
+            wide = torch.promote_types(weight.dtype, torch.float32)
+            states = list(MambaState.start(model.config, piece.shape[0], weight.device, wide).layers())
+        x = model.embedding(piece.to(weight.device, torch.int64))
+        streams = [x]
+        for number, block in enumerate(blocks):
+            x, states[number] = block.advance(x, states[number])
+            streams.append(x)
+        for place, layer in enumerate(layers):
+            yield place, model.norm_f(x) if layer == model.config.num_layers else streams[layer]
 
 
 def _pieces(length: int, chunk: int) -> list[slice]:

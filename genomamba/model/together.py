@@ -13,7 +13,7 @@ from genomamba.model.packing import borders_of
 from genomamba.model.strand import align_packed_strands, pack_strands
 from genomamba.model.streaming import Output, token_log_likelihood
 
-__all__ = ["run_together"]
+__all__ = ["run_layers_together", "run_together"]
 
 
 @torch.no_grad()
@@ -41,6 +41,31 @@ def run_together(model: LanguageModel, sequences: Sequence[Tensor], output: Outp
     borders = borders_of(torch.tensor(lengths))
     packed = _run(model, tokens, borders.to(device), output)
     return list(packed[0].split(lengths))
+
+
+@torch.no_grad()
+def run_layers_together(
+    model: LanguageModel, sequences: Sequence[Tensor], layers: Sequence[int]
+) -> list[tuple[Tensor, ...]]:
+    """Run the network over one strand of several sequences at once, as `genomamba.model.streaming.stream_layers` does.
+
+    Parameters
+    ----------
+    model, sequences
+        As of `run_together`.
+    layers : sequence of int
+        See `LanguageModel.residual_streams`.
+
+    Returns
+    -------
+    list of tuple of (length, d_model), floating
+        For each layer the values of each sequence, on the model's device.
+    """
+    lengths = [sequence.numel() for sequence in sequences]
+    device = model.embedding.weight.device
+    tokens = torch.cat(list(sequences)).to(device)[None]
+    borders = borders_of(torch.tensor(lengths)).to(device)
+    return [values[0].split(lengths) for values in model.residual_streams(tokens, layers, borders)]
 
 
 def _run(model: LanguageModel, tokens: Tensor, borders: Tensor, output: Output) -> Tensor:

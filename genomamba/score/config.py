@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from genomamba.errors import ConfigError
 
-__all__ = ["EvaluateConfig", "LikelihoodConfig", "Strands"]
+__all__ = ["EvaluateConfig", "LikelihoodConfig", "Strands", "read_shard"]
 
 Strands = Literal["+", "-", "both"]
+_SHARD = re.compile(r"(\d+)/(\d+)")
+
+
+def read_shard(text: str | None) -> tuple[int, int]:
+    """Return the number of a part, from 0, and how many there are: 3/16 is (2, 16). Raises `ConfigError`."""
+    if text is None:
+        return 0, 1
+    match = _SHARD.fullmatch(text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise ConfigError(f"--shard is {text!r}; it must be as 3/16: the third of sixteen")
+    return int(match[1]) - 1, int(match[2])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -23,7 +23,7 @@ from genomamba.files import atomic_file, read_json, remove_folder, remove_strays
 from genomamba.model import LanguageModel
 from genomamba.model.state import fingerprint
 
-__all__ = ["Partial", "Sums", "plan_of"]
+__all__ = ["VALUES", "Partial", "Sums", "plan_of"]
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -144,14 +144,14 @@ class Partial:
             raise RunError(f"{self.folder}: cannot be written ({error.strerror}); what is done is kept") from error
 
 
-def plan_of(model: LanguageModel, genome: Genome, stretches: Sequence[Interval]) -> dict[str, Any]:
-    """Return what any scoring of stretches depends on: package, weights, device, files, stretches."""
+def plan_of(model: LanguageModel, genome: Genome | None, stretches: Sequence[Interval]) -> dict[str, Any]:
+    """Return what any scoring of stretches depends on: package, weights, device, files (if any), stretches."""
     places = "\n".join(f"{one.contig}\t{one.start}\t{one.end}" for one in stretches)
     return {
         "genomamba": genomamba.__version__,
         "model": fingerprint(model)[:12],
         "device": model.embedding.weight.device.type,
-        "fasta": [source["sha256"][:12] for source in genome.inputs],
+        "fasta": [] if genome is None else [source["sha256"][:12] for source in genome.inputs],
         "sequences": hashlib.sha256(places.encode()).hexdigest()[:12],
     }
 

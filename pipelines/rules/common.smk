@@ -17,8 +17,13 @@ GENOME = {
     "shards": 1,
     "labels": "",
     "regions": {},
-    "gff": [],
     "ism": "",
+    "gff": [],
+    "tasks": {},
+    "data": {},
+    "embed": "",
+    "finetune": "",
+    "predict": "--window 200",
 }
 MODEL = {"options": ""}
 
@@ -62,3 +67,16 @@ def read_models(config):
 def folder_of(model):
     """Return the folder of a model as an input of a rule; none where it is a name on the hub."""
     return [model] if Path(model).exists() else []
+
+
+def data_of(genomes, genome, name):
+    """Return the labelled sequences of that name: a task of the genome, or data of one's own."""
+    entry = genomes[genome]
+    if name in entry["tasks"]:
+        return f"results/{genome}/tasks/{name}.tsv.gz"
+    if name not in entry["data"]:
+        known = ", ".join(sorted({*entry["tasks"], *entry["data"]})) or "none"
+        raise WorkflowError(
+            f"genomes: {genome} has no task and no data {name!r}; it has {known}"
+        )
+    return entry["data"][name]

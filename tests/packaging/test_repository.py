@@ -11,7 +11,7 @@ import pytest
 from genomamba.cli.main import COMMANDS
 
 ROOT = Path(__file__).parents[2]
-PARSERS = {name: importlib.import_module(f"genomamba.cli.{name}").parser for name in COMMANDS}
+PARSERS = {name: importlib.import_module(f"genomamba.cli.{name.replace('-', '_')}").parser for name in COMMANDS}
 # Absolute paths of somebody's own machine, and files of editors and systems.
 PRIVATE = re.compile(r"(?<![\w.~$}/-])/(?:home|Users|root|work|opt|mnt|scratch)/[\w.]")
 

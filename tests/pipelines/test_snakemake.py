@@ -35,7 +35,8 @@ def shell_lines(shown):
 
 
 def test_every_command_has_its_rule():
-    assert {path.stem for path in (PIPELINES / "rules").glob("*.smk")} - {"common"} == set(COMMANDS)
+    rules = {path.stem.replace("_", "-") for path in (PIPELINES / "rules").glob("*.smk")}
+    assert rules - {"common"} == set(COMMANDS)
 
 
 def test_the_example_plans_one_call_a_rule(tmp_path):
@@ -152,6 +153,47 @@ def test_a_scored_cohort_gets_its_page_and_its_metrics(tmp_path):
             f" --cache-dir results/mine/cache {option} results/mine/scores/{name} --force"
             f" > logs/merge/mine.ours.{log}.log 2>&1"
         ) in lines
+
+
+def test_a_task_is_made_and_embedded_and_so_is_data_of_ones_own(tmp_path):
+    for name in ("a b.fa", "genes 1.gff3", "my data.tsv"):
+        (tmp_path / name).write_text("")
+    genome = {"name": "mine", "fasta": "a b.fa", "gff": "genes 1.gff3", "embed": "--pool max"}
+    genome |= {"tasks": {"donors": "--feature splice_donor --test chrIV"}, "data": {"ours": "my data.tsv"}}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"genomes": [genome]}))
+    options = ("--dry-run", "--printshellcmds", "--cores", "2", "--configfile", "mine.yaml")
+    targets = ["results/mine/embeddings/donors.npz", "results/mine/embeddings/ours.parquet"]
+    lines = shell_lines(snakemake(tmp_path, *targets, *options))
+    assert sorted(line for line in lines if line.split()[1] in ("embed", "make-task")) == [
+        "genomamba embed results/mine/run --data 'my data.tsv' --pool max --threads 2"
+        " --out results/mine/embeddings/ours.parquet > logs/embed/mine.ours.parquet.log 2>&1",
+        "genomamba embed results/mine/run --data results/mine/tasks/donors.tsv.gz --pool max --threads 2"
+        " --out results/mine/embeddings/donors.npz > logs/embed/mine.donors.npz.log 2>&1",
+        "genomamba make-task --fasta 'a b.fa' --gff 'genes 1.gff3' --feature splice_donor --test chrIV"
+        " --cache-dir results/mine/cache --out results/mine/tasks/donors.tsv.gz --force"
+        " > logs/make_task/mine.donors.log 2>&1",
+    ]
+    path = ("snakemake", "--snakefile", PIPELINES / "Snakefile")
+    done = run(*path, "results/mine/embeddings/other.npz", *options, folder=tmp_path)
+    assert done.returncode != 0
+    assert "mine has no task and no data 'other'; it has donors, ours" in done.stdout + done.stderr
+
+
+def test_a_head_is_trained_on_a_task_and_read_over_the_genome(tmp_path):
+    for name in ("a b.fa", "genes 1.gff3"):
+        (tmp_path / name).write_text("")
+    genome = {"name": "mine", "fasta": "a b.fa", "gff": "genes 1.gff3", "tasks": {"donors": "--feature splice_donor"}}
+    genome |= {"finetune": "--pool middle", "predict": "--window 60 --stride 1"}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"genomes": [genome]}))
+    options = ("--dry-run", "--printshellcmds", "--cores", "2", "--configfile", "mine.yaml")
+    lines = shell_lines(snakemake(tmp_path, "results/mine/predictions/donors.bedgraph.gz", *options))
+    assert sorted(line for line in lines if line.split()[1] in ("finetune", "predict")) == [
+        "genomamba finetune results/mine/run --data results/mine/tasks/donors.tsv.gz --pool middle --threads 2"
+        " --out results/mine/finetuned/donors --force > logs/finetune/mine.donors.log 2>&1",
+        "genomamba predict results/mine/finetuned/donors --fasta 'a b.fa' --window 60 --stride 1"
+        " --cache-dir results/mine/cache --threads 2 --out results/mine/predictions/donors.bedgraph.gz --force"
+        " > logs/predict/mine.donors.bedgraph.gz.log 2>&1",
+    ]
 
 
 def test_genomes_of_ones_own_replace_the_example(tmp_path):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from genomamba.errors import ConfigError
-from genomamba.score.config import Strands
+from genomamba.score.config import Strands, read_shard
 
 __all__ = [
     "WHOLE_CONTIG", "CalibrateConfig", "RefMismatch", "ScoreConfig", "ScorerConfig", "Scoring", "StudyConfig",
@@ -17,7 +16,6 @@ __all__ = [
 ]  # fmt: skip
 
 WHOLE_CONTIG = "contig"
-_SHARD = re.compile(r"(\d+)/(\d+)")
 
 RefMismatch = Literal["skip", "error", "keep"]
 
@@ -238,12 +236,7 @@ class ScoreConfig(VariantsConfig):
     @property
     def part(self) -> tuple[int, int]:
         """Number of the shard, from 0, and how many there are. Raises `ConfigError` where `shard` is none."""
-        if self.shard is None:
-            return 0, 1
-        match = _SHARD.fullmatch(self.shard)
-        if match is None or not 1 <= int(match[1]) <= int(match[2]):
-            raise ConfigError(f"is {self.shard!r}; it must be as 3/16: the third of sixteen", option="shard")
-        return int(match[1]) - 1, int(match[2])
+        return read_shard(self.shard)
 
     @property
     def study(self) -> StudyConfig:

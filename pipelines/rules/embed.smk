@@ -1,0 +1,27 @@
+rule embed:
+    """What the model of one genome makes of labelled sequences; what a killed attempt has done is kept."""
+    input:
+        model="results/{genome}/run/model.safetensors",
+        config="results/{genome}/run/config.json",
+        data=lambda wildcards: data_of(GENOMES, wildcards.genome, wildcards.data),
+    output:
+        table="results/{genome}/embeddings/{data}.{format}",
+    log:
+        "logs/embed/{genome}.{data}.{format}.log",
+    benchmark:
+        "benchmarks/embed/{genome}.{data}.{format}.tsv"
+    wildcard_constraints:
+        data=r"[^/]+",
+        format=r"npz|parquet",
+    conda:
+        "../envs/genomamba.yaml"
+    threads: config["threads"]
+    resources:
+        mem_mb=4_000,
+        runtime=config["runtime"],
+    params:
+        run=subpath(input.model, parent=True),
+        options=lambda wildcards: GENOMES[wildcards.genome]["embed"],
+    shell:
+        "genomamba embed {params.run:q} --data {input.data:q} {params.options}"
+        " --threads {threads} --out {output.table:q} > {log:q} 2>&1"

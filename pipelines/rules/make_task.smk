@@ -1,0 +1,25 @@
+rule make_task:
+    """Windows on a feature of the annotation of one genome, and background, with labels."""
+    input:
+        fasta=lambda wildcards: GENOMES[wildcards.genome]["fasta"],
+        gff=lambda wildcards: GENOMES[wildcards.genome]["gff"],
+        cache="results/{genome}/cache",
+    output:
+        table="results/{genome}/tasks/{task}.tsv.gz",
+    log:
+        "logs/make_task/{genome}.{task}.log",
+    benchmark:
+        "benchmarks/make_task/{genome}.{task}.tsv"
+    wildcard_constraints:
+        task=r"[^/]+",
+    conda:
+        "../envs/genomamba.yaml"
+    threads: 1
+    resources:
+        mem_mb=4_000,
+        runtime=config["runtime"],
+    params:
+        options=lambda wildcards: GENOMES[wildcards.genome]["tasks"][wildcards.task],
+    shell:
+        "genomamba make-task --fasta {input.fasta:q} --gff {input.gff:q} {params.options}"
+        " --cache-dir {input.cache:q} --out {output.table:q} --force > {log:q} 2>&1"
