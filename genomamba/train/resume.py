@@ -9,7 +9,7 @@ from typing import Any
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 
 from genomamba.errors import RunError
 from genomamba.files import atomic_folder, read_json, remove_folder, write_json
@@ -19,12 +19,15 @@ from genomamba.model.checkpoint import load_model, save_model
 __all__ = [
     "Progress",
     "best_checkpoint",
+    "checkpoint_folder",
     "checkpoints",
     "keep_last",
     "load_checkpoint",
+    "read_state",
     "save_checkpoint",
     "save_progress",
     "set_aside",
+    "write_state",
 ]
 
 STATE_TENSORS, STATE = "state.safetensors", "state.json"
@@ -77,21 +80,26 @@ def best_checkpoint(run: Path, progress: Progress) -> Path | None:
 def save_checkpoint(
     run: Path, model: LanguageModel, optimizer: torch.optim.Optimizer, progress: Progress, training: dict[str, Any]
 ) -> Path:
-    """Write `checkpoints/step-NNNNNNNN`, whole or not at all, and return it.
+    """Write `checkpoints/step-NNNNNNNN`, whole or not at all, and return it."""
+    folder = checkpoint_folder(run, progress.step)
+    with atomic_folder(folder) as temporary:
+        save_model(temporary, model, training)
+        write_state(temporary, model, optimizer, progress)
+    return folder
+
+
+def write_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+    """Write what a run needs beside its weights to go on.
 
     `state.safetensors` holds the optimiser's moments by weight name and torch's generator; `state.json` the progress.
     """
-    folder = checkpoint_folder(run, progress.step)
     names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
     tensors: dict[str, Tensor] = {"generator": torch.get_rng_state()}
     for parameter, state in optimizer.state.items():
         for key, value in state.items():
             tensors[f"{key}/{names[parameter]}"] = value
-    with atomic_folder(folder) as temporary:
-        save_model(temporary, model, training)
-        safetensors.torch.save_file(tensors, str(temporary / STATE_TENSORS))
-        write_json(temporary / STATE, asdict(progress))
-    return folder
+    safetensors.torch.save_file(tensors, str(folder / STATE_TENSORS))
+    write_json(folder / STATE, asdict(progress))
 
 
 def save_progress(run: Path, progress: Progress) -> None:
@@ -111,6 +119,17 @@ def load_checkpoint(folder: Path, model: LanguageModel, optimizer: torch.optim.O
     if stored.config != model.config:
         raise RunError(f"{folder}: holds a model of another shape; resume with the settings the run was started with")
     model.load_state_dict(stored.state_dict())
+    return read_state(folder, model, optimizer)
+
+
+def read_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+    """Fill optimiser and torch's generator with what `write_state` wrote, and return the progress.
+
+    Raises
+    ------
+    RunError
+        Where a file is absent or damaged.
+    """
     try:
         tensors = safetensors.torch.load_file(str(folder / STATE_TENSORS))
     except (SafetensorError, OSError) as error:

@@ -21,7 +21,9 @@ FORMAT, FORMAT_VERSION = "genomamba", 2
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 
-def save_model(folder: Path, model: LanguageModel, training: Mapping[str, Any]) -> None:
+def save_model(
+    folder: Path, model: LanguageModel, training: Mapping[str, Any], *, head: Mapping[str, Any] | None = None
+) -> None:
     """Write weights and config into an existing folder; each file is whole or absent.
 
     Parameters
@@ -32,11 +34,15 @@ def save_model(folder: Path, model: LanguageModel, training: Mapping[str, Any]) 
         The network.
     training : mapping
         How it was trained (objective, context in bases, strand, ...): plain values, kept under `training`.
+    head : mapping, optional
+        What stands over the network: plain values, kept under `head`. Its weights are in a file of their own, so that the
+        network can be read without it.
     """
     with atomic_file(folder / WEIGHTS) as temporary:
         safetensors.torch.save_model(model, str(temporary), metadata={"format": "pt"})
     header = {"format": FORMAT, "format_version": FORMAT_VERSION}
-    write_json(folder / CONFIG, header | {"model": model.config.to_dict(), "training": dict(training)})
+    values = header | {"model": model.config.to_dict(), "training": dict(training)}
+    write_json(folder / CONFIG, values if head is None else values | {"head": dict(head)})
 
 
 def native_layout(values: Mapping[str, Any], path: Path) -> Layout:
