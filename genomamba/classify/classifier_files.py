@@ -16,7 +16,7 @@ from genomamba.model.checkpoint import open_checkpoint, save_model
 from genomamba.model.checkpoint.source import find_folder
 from genomamba.model.checkpoint.weights import read_tensors
 
-__all__ = ["HEAD_WEIGHTS", "has_head", "load_classifier", "save_classifier"]
+__all__ = ["HEAD_WEIGHTS", "has_head", "load_classifier", "read_training", "save_classifier"]
 
 HEAD_WEIGHTS: Final = "head.safetensors"
 
@@ -45,6 +45,11 @@ def has_head(model: str | Path, *, revision: str | None = None) -> bool:
     path = find_folder(model, revision) / "config.json"
     values = read_json(path) if path.is_file() else None
     return isinstance(values, dict) and "head" in values
+
+
+def read_training(model: str | Path, *, revision: str | None = None) -> dict[str, Any]:
+    """Return how a model was trained, as `save_classifier` was told."""
+    return open_checkpoint(model, revision=revision).training
 
 
 def load_classifier(

@@ -221,8 +221,9 @@ class Fit:
             self._fill(found[-1])
             self.progress = read_state(found[-1], self.model, self.optimizer)
             if (best := best_checkpoint(self.run_folder, self.progress)) is not None:
-                stored = load_classifier(best)
-                self._best_state = self._of_trained(stored)
+                # To build a head draws its weights, which what was read of the generator is not to know of.
+                with torch.random.fork_rng(devices=[]):
+                    self._best_state = self._of_trained(load_classifier(best))
         self._began = time.monotonic() - self.progress.elapsed_s
         self._saved = self.progress.step if found else -1
 
@@ -291,15 +292,18 @@ class Fit:
         if self._features is None:
             tokens, lengths = self.examples.tokens(rows)
             if flips is None:
-                return model(tokens, lengths)
-            return model.head(model.features_of_one(tokens, lengths, torch.from_numpy(flips)))
+                logits: Tensor = model(tokens, lengths)
+            else:
+                logits = model.head(model.features_of_one(tokens, lengths, torch.from_numpy(flips)))
+            return logits
         places = self._places[self.examples.bases(rows) if self.examples.is_per_base else rows]
         features = self._features[:, torch.from_numpy(places)]
         if flips is None:
             return model.logits_of(features)
         strands = flips.repeat(self.examples.sequences.lengths[rows]) if self.examples.is_per_base else flips
-        drawn: Tensor = features[torch.from_numpy(strands.astype(np.int64)), torch.arange(len(strands))]
-        return model.head(drawn)
+        drawn = features[torch.from_numpy(strands.astype(np.int64)), torch.arange(len(strands))]
+        of_drawn: Tensor = model.head(drawn)
+        return of_drawn
 
     @torch.no_grad()
     def _compute_features(self) -> None:

@@ -19,11 +19,11 @@ from genomamba.model.packing import borders_of, reverse_each, unpad
 
 __all__ = ["Head", "HeadConfig", "HeadPool", "HeadStrand", "SequenceModel", "pool_each"]
 
-HeadPool = Literal["mean", "max", "last", "concat"]
-"""Over the positions: mean, maximum, the last alone, or mean and maximum beside each other."""
+HeadPool = Literal["mean", "max", "last", "middle", "concat"]
+"""Of the positions: mean, maximum, the last alone, the mean of the two in the middle, or mean beside maximum."""
 
 HeadStrand = Literal["given", "both", "pooled"]
-"""given: one strand is read. both: the mean of the logits of the two. pooled: the head reads the mean of their pools."""
+"""given: one strand is read. both: mean of the logits of the two. pooled: the head reads the mean of their pools."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,7 +104,8 @@ def pool_each(hidden: Tensor, lengths: Tensor, pool: HeadPool) -> Tensor:
     hidden : (total, channels), floating
     lengths : (sequences,), int64
         1 or more each.
-    pool : {"mean", "max", "last", "concat"}
+    pool : {"mean", "max", "last", "middle", "concat"}
+        Of an odd length there is one position in the middle.
 
     Returns
     -------
@@ -113,6 +114,9 @@ def pool_each(hidden: Tensor, lengths: Tensor, pool: HeadPool) -> Tensor:
     """
     if pool == "last":
         return hidden[lengths.cumsum(0) - 1]
+    if pool == "middle":
+        starts = lengths.cumsum(0) - lengths
+        return (hidden[starts + (lengths - 1) // 2] + hidden[starts + lengths // 2]) / 2
     if pool == "concat":
         return torch.cat([pool_each(hidden, lengths, "mean"), pool_each(hidden, lengths, "max")], dim=-1)
     first = int(lengths[0])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 
 from genomamba.classify.heads import HeadConfig, HeadPool, HeadStrand, SequenceModel
 from genomamba.classify.labels import Labels
-from genomamba.config import PRESETS, ModelConfig, Preset
+from genomamba.config import PRESETS, ModelConfig
 from genomamba.errors import ConfigError
 from genomamba.model import LanguageModel
 from genomamba.model.checkpoint import load_model, open_checkpoint
@@ -100,7 +100,8 @@ def sequence_model(network: LanguageModel, config: HeadConfig) -> SequenceModel:
 
 
 def _preset(model: str | Path) -> ModelConfig | None:
-    name = str(model)
-    if name not in PRESETS or Path(name).exists():
+    name = next((preset for preset in PRESETS if preset == str(model)), None)
+    if name is None or Path(name).exists():
         return None
-    return ModelConfig(direction="bidirectional", **PRESETS[cast("Preset", name)])
+    shape: dict[str, Any] = PRESETS[name]
+    return ModelConfig(direction="bidirectional", **shape)

@@ -35,8 +35,8 @@ def save_model(
     training : mapping
         How it was trained (objective, context in bases, strand, ...): plain values, kept under `training`.
     head : mapping, optional
-        What stands over the network: plain values, kept under `head`. Its weights are in a file of their own, so that the
-        network can be read without it.
+        What stands over the network: plain values, kept under `head`. Its weights are in a file of their own, so that
+        the network can be read without it.
     """
     with atomic_file(folder / WEIGHTS) as temporary:
         safetensors.torch.save_model(model, str(temporary), metadata={"format": "pt"})
