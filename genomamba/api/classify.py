@@ -18,7 +18,7 @@ from genomamba.classify.classifier_files import load_classifier, read_training, 
 from genomamba.classify.examples import ClassWeight, Examples
 from genomamba.classify.fitting import Fit, FitSettings
 from genomamba.classify.heads import HeadPool, HeadStrand, SequenceModel
-from genomamba.classify.labels import Kind, Labels
+from genomamba.classify.labels import Labels
 from genomamba.classify.losses import probabilities_of, values_of
 from genomamba.classify.predicting import predict_logits
 from genomamba.classify.sequences import SequenceList, SequenceListBuilder
@@ -118,7 +118,8 @@ class _SequenceEstimator(BaseEstimator):  # type: ignore[misc]
             raise RunError(f"{path}: cannot be made ({error.strerror}); name another folder") from error
         given = self.get_params()
         parameters = {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
-        save_classifier(path, self.network_, {"estimator": parameters} | self._saved_facts())
+        facts = {"objective": "labels", "network_trained": not self.freeze, "estimator": parameters}
+        save_classifier(path, self.network_, facts | self._saved_facts())
 
     @classmethod
     def load(cls, model: str | Path, *, revision: str | None = None) -> Self:
@@ -156,8 +157,8 @@ class _SequenceEstimator(BaseEstimator):  # type: ignore[misc]
 class SequenceClassifier(ClassifierMixin, _SequenceEstimator):  # type: ignore[misc]
     """A classifier of sequences: a head over a network, trained together or by itself.
 
-    Works in scikit-learn's `cross_val_score`, `Pipeline`, `GridSearchCV` and `clone`. The same data, parameters, seed and
-    number of threads give the same weights, bit for bit, on a CPU.
+    Works in scikit-learn's `cross_val_score`, `Pipeline`, `GridSearchCV` and `clone`. The same data, parameters, seed
+    and number of threads give the same weights, bit for bit, on a CPU.
 
     Parameters
     ----------

@@ -138,7 +138,9 @@ class _CnnEstimator(BaseEstimator):  # type: ignore[misc]
         network = self.network_
         optimizer = torch.optim.AdamW(network.parameters(), lr=self.learning_rate, weight_decay=1e-2)
         best, best_state, waited = float("inf"), network.state_dict(), 0
-        for self.epochs_ in range(1, self.epochs + 1):
+        self.epochs_ = 0
+        while self.epochs_ < self.epochs and waited < self.patience:
+            self.epochs_ += 1
             network.train()
             order = learn[torch.randperm(len(learn)).numpy()]
             for rows in np.array_split(order, max(1, len(order) // self.batch_size)):
@@ -155,8 +157,6 @@ class _CnnEstimator(BaseEstimator):  # type: ignore[misc]
                 best_state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
             else:
                 waited += 1
-            if waited >= self.patience:
-                break
         network.load_state_dict(best_state)
 
     @torch.no_grad()

@@ -111,7 +111,7 @@ class _Kmers:
 
 
 class KmerClassifier(_Kmers, LinearClassifier):
-    """Logistic regression on the shares of k-mers, standardised; k and the strength are chosen by the accuracy in cross-validation.
+    """Logistic regression on the shares of k-mers, standardised; k and the strength are chosen by cross-validation.
 
     Parameters
     ----------
@@ -122,7 +122,8 @@ class KmerClassifier(_Kmers, LinearClassifier):
     canonical : bool
         See `count_kmers`.
     folds : int
-        Of the cross-validation inside the data that `fit` is given.
+        Of the cross-validation inside the data that `fit` is given; accuracy chooses, and where it is the same the
+        likelihood.
     seed : int
         Of the folds.
 

@@ -53,7 +53,7 @@ class _Linear(BaseEstimator):  # type: ignore[misc]
 
     @abstractmethod
     def _losses(self, solver: Any, features: Float32Array, targets: npt.NDArray[Any]) -> Float64Array:
-        """Return two losses of a fitted solver on each row, (2, rows); the second chooses where the first is the same."""
+        """Return two losses of a fitted solver on each row, (2, rows); the second chooses where the first is alike."""
 
     @abstractmethod
     def _folds(self, targets: npt.NDArray[Any], groups: Any) -> list[tuple[Any, Any]]:

@@ -33,6 +33,11 @@ class LanguageModel(nn.Module):
     config : ModelConfig
         Shape of the network.
 
+    Attributes
+    ----------
+    predicts_bases : bool
+        False where the network was trained on to tell labels, so that its logits mean nothing any more.
+
     References
     ----------
     Gu & Dao 2023, "Mamba", arXiv:2312.00752; Schiff et al. 2024, "Caduceus", arXiv:2403.03234.
@@ -43,6 +48,7 @@ class LanguageModel(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
+        self.predicts_bases = True
         self.embedding = nn.Embedding(config.vocab_size, config.d_model)
         self.layers = nn.ModuleList(Block(config) for _ in range(config.num_layers))
         self.norm_f = make_norm(config)

@@ -19,7 +19,7 @@ from genomamba.model.streaming import stream
 from genomamba.model.together import run_together
 from genomamba.score.reading import Reading, Window, packs, windows
 
-__all__ = ["Scores", "check_causal", "default_chunk", "log_likelihoods"]
+__all__ = ["Scores", "check_causal", "check_predicts", "default_chunk", "log_likelihoods"]
 
 _NUMBERS_A_TENSOR = 1 << 19
 
@@ -48,8 +48,17 @@ class Scores:
     bits: npt.NDArray[np.float32]
 
 
+def check_predicts(model: LanguageModel, name: str) -> None:
+    """Raise `ConfigError` for a network that was trained on to tell labels."""
+    if not model.predicts_bases:
+        raise ConfigError(
+            f"{name}: was trained to tell labels, and predicts no bases any more; give the model that it was made from"
+        )
+
+
 def check_causal(model: LanguageModel, name: str) -> None:
-    """Raise `ConfigError` for a model that sees both sides of a base."""
+    """Raise `ConfigError` for a model that sees both sides of a base, or predicts none."""
+    check_predicts(model, name)
     if model.config.direction != "causal" or model.config.equivariant:
         raise ConfigError(
             f"{name}: a masked model, which predicts a base from both its sides: such predictions do not multiply to"

@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from genomamba.config import PretrainConfig
 from genomamba.environment import environment_facts, now
 from genomamba.errors import RunError
 from genomamba.files import atomic_file, read_json, remove_strays, write_json
@@ -15,8 +14,8 @@ from genomamba.settings import from_yaml, settings_of, to_yaml
 __all__ = ["RunFolder", "check_free"]
 
 FILES = (
-    "config.yaml", "dataset.json", "metrics.jsonl", "metrics.csv", "evaluation.json", "report.html",
-    "model.safetensors", "config.json", "README.md", "run.json",
+    "config.yaml", "dataset.json", "metrics.jsonl", "metrics.csv", "evaluation.json", "figures.json", "report.html",
+    "model.safetensors", "head.safetensors", "config.json", "data.yaml", "parts.yaml", "README.md", "run.json",
 )  # fmt: skip
 # Of a run that goes on: where it is, how it is run, how long, and how often it is looked at.
 MAY_CHANGE = frozenset({
@@ -86,20 +85,28 @@ class RunFolder:
         values = {**environment_facts(), **sessions[0], "finished": None, "status": "running", "sessions": sessions}
         write_json(self.path / "run.json", values | {"inputs": inputs} | facts)
 
-    def write_config(self, config: PretrainConfig) -> None:
-        """Write config.yaml, which `--config` takes back.
+    def write_config(self, config: Any, name: str = "config.yaml") -> None:
+        """Write settings as YAML; of a pretraining, `--config` takes config.yaml back.
+
+        Parameters
+        ----------
+        config : dataclass
+            Of settings.
+        name : str
+            Of the file.
 
         Raises
         ------
         RunError
             Where a run that goes on was started with other settings, save those of `MAY_CHANGE`.
         """
-        path = self.path / "config.yaml"
+        path = self.path / name
+        kind: type = type(config)
         if path.exists():
-            before = from_yaml(PretrainConfig, path.read_text(), str(path))
-            for name, setting in settings_of(PretrainConfig).items():
-                old, new = getattr(before, name), getattr(config, name)
-                if name not in MAY_CHANGE and old != new:
+            before = from_yaml(kind, path.read_text(), str(path))
+            for key, setting in settings_of(kind).items():
+                old, new = getattr(before, key), getattr(config, key)
+                if key not in MAY_CHANGE and old != new:
                     was, now_is = ("its default" if value in (None, ()) else value for value in (old, new))
                     raise RunError(
                         f"{path}: the run was started with {setting.flag} {was}, now it is {now_is}; "
@@ -139,5 +146,6 @@ def _clear(path: Path) -> None:
     # run.json goes last: until then the folder can be told to be a run.
     for folder in (path / "checkpoints").glob("*-*"):
         shutil.rmtree(folder)
+    shutil.rmtree(path / "members", ignore_errors=True)
     for name in FILES:
         (path / name).unlink(missing_ok=True)

@@ -56,7 +56,9 @@ class Checkpoint:
 
     def load(self, device: torch.device | str = "cpu") -> LanguageModel:
         """Build the network and fill in its weights; raises `RunError` as `load_model` does."""
-        return fill(self.layout, read_tensors(self.weights), self.weights, device)
+        model = fill(self.layout, read_tensors(self.weights), self.weights, device)
+        model.predicts_bases = self.training.get("network_trained") is not True
+        return model
 
 
 def open_checkpoint(model: str | Path, *, revision: str | None = None, alphabet: str | None = None) -> Checkpoint:

@@ -13,7 +13,10 @@ from genomamba.model.checkpoint.weights import find_weights
 __all__ = ["find_folder", "is_hub_name"]
 
 _HUB_NAME: Final = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
-_SAFETENSORS: Final = ("model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors")
+# A head over the network is in a file of its own.
+_SAFETENSORS: Final = (
+    "model.safetensors", "head.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors",
+)  # fmt: skip
 _BIN: Final = ("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin")
 
 

@@ -1,0 +1,257 @@
+"""`genomamba predict`: what a model with a head says of sequences, of stretches, or of a genome window by window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from genomamba.alphabet import get_alphabet
+from genomamba.classify.classifier_files import load_classifier
+from genomamba.classify.config import DataConfig
+from genomamba.classify.finetune_config import PredictConfig
+from genomamba.classify.heads import HeadConfig, SequenceModel
+from genomamba.classify.labelled import Labelled
+from genomamba.classify.losses import probabilities_of, values_of
+from genomamba.classify.predicting import predict_logits
+from genomamba.classify.reading import read_data
+from genomamba.classify.sequences import SequenceList
+from genomamba.classify.stretches import Stretch, read_stretches
+from genomamba.classify.tables_out import TABLES, Predicted, write_predictions
+from genomamba.coordinates import Interval
+from genomamba.data.genome import Genome
+from genomamba.errors import ConfigError, RunError
+from genomamba.files import atomic_file
+from genomamba.model.device import choose_device
+from genomamba.model.process import keep_freed_memory, set_threads
+from genomamba.score.progress import Progress
+from genomamba.score.tracks import check_format, format_of, open_text
+
+__all__ = ["Window", "predict", "windows_of"]
+
+TRACKS: Final = (".bedgraph", ".bedgraph.gz")
+_PART_BASES: Final = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch that is read, and the part of it, [start, end) of the contig, that it speaks for."""
+
+    stretch: Stretch
+    start: int
+    end: int
+
+    def __len__(self) -> int:
+        return len(self.stretch.interval)
+
+
+def windows_of(contig: str, length: int, window: int, stride: int, file: str) -> Iterator[Window]:
+    """Cut a contig into windows that speak for every base once.
+
+    Parameters
+    ----------
+    contig : str
+    length : int
+        Its bases.
+    window, stride : int
+        Bases of a window, and from the start of one to that of the next. A window speaks for the `stride` bases in its
+        middle; the first also for what lies before, the last, which ends where the contig does, for what lies behind.
+    file : str
+        For messages.
+    """
+    count = 1 if length <= window else -(-(length - window) // stride) + 1
+    margin = (window - stride) // 2
+    for number in range(count):
+        start = max(0, min(number * stride, length - window))
+        speaks_from = number * stride + margin if number else 0
+        speaks_to = (number + 1) * stride + margin if number + 1 < count else length
+        interval = Interval(contig, start, min(start + window, length))
+        yield Window(Stretch(interval, "+", file, 0), speaks_from, speaks_to)
+
+
+def predict(name: str, config: PredictConfig, *, emit: Callable[[str], None]) -> None:
+    """Say of sequences what a head tells, and write the file that `config.out` names.
+
+    Parameters
+    ----------
+    name : str
+        A model with a head: a run folder of `genomamba finetune`, a folder, or a name on the hub.
+    config : PredictConfig
+        As the user gave it.
+    emit : callable
+        Takes the line that says what was written.
+
+    Raises
+    ------
+    GenomambaError
+        For anything the user can mend.
+    """
+    assert config.out is not None
+    out = Path(config.out)
+    suffix = _check_output(out, config)
+    device = choose_device(config.device)
+    set_threads(config.threads)
+    keep_freed_memory()
+    model = load_classifier(name, revision=config.revision, device=device)
+    column = _column(model.config, config) if suffix in TRACKS else 0
+    if model.config.kind == "per-base" and config.window is not None and suffix not in TRACKS:
+        raise ConfigError(f"--out is {out}; of labels of bases, windows are written as {', '.join(TRACKS)}")
+    with atomic_file(out) as temporary:
+        if config.data is not None:
+            rows = _of_data(model, config, temporary, suffix)
+        elif suffix in TRACKS:
+            rows = _track(model, config, column, temporary, suffix)
+        else:
+            rows = write_predictions(temporary, suffix, _of_genome(model, config))
+    emit(f"{out}: {rows:,} rows")
+
+
+def _check_output(out: Path, config: PredictConfig) -> str:
+    """Return the format of the output, or refuse it while nothing is computed yet."""
+    suffix = format_of(out, (*TABLES, *TRACKS))
+    if suffix in TRACKS and config.window is None:
+        raise ConfigError(
+            f"--out is {out}; a bedGraph is of windows, so give --window, or a name in {', '.join(TABLES)}"
+        )
+    if suffix not in TRACKS and config.class_name is not None:
+        raise ConfigError("--class-name is of a bedGraph; a table has a column for each class")
+    check_format(out, suffix, {})
+    if out.is_dir():
+        raise RunError(f"{out}: is a folder; name a file by --out")
+    if out.exists() and not config.force:
+        raise RunError(f"{out}: exists; give --force to replace it, or another --out")
+    if not out.parent.is_dir():
+        raise RunError(f"{out}: there is no folder {out.parent}; make it, or give another --out")
+    return suffix
+
+
+def _column(head: HeadConfig, config: PredictConfig) -> int:
+    """Return which of the classes a bedGraph holds."""
+    if head.kind == "regression":
+        if config.class_name is not None:
+            raise ConfigError("--class-name is of classes, and the model tells numbers; leave it out")
+        return 0
+    if config.class_name is None:
+        if len(head.classes) != 2:
+            raise ConfigError(f"the model tells {', '.join(head.classes)}; name one of them by --class-name")
+        return 1
+    if config.class_name not in head.classes:
+        raise ConfigError(f"--class-name is {config.class_name!r}; the model tells {', '.join(head.classes)}")
+    return head.classes.index(config.class_name)
+
+
+def _of_data(model: SequenceModel, config: PredictConfig, path: Path, suffix: str) -> int:
+    given = DataConfig(data=config.data, sequence_column=config.sequence_column, name_column=config.name_column)
+    data = read_data(given, get_alphabet(model.model_config.alphabet), labels_needed=False)
+    return write_predictions(path, suffix, _parts_of(model, data))
+
+
+def _parts_of(model: SequenceModel, data: Labelled) -> Iterator[Predicted]:
+    lengths = data.sequences.lengths
+    with Progress("predicting", "bases", int(lengths.sum())) as progress:
+        for rows in _parts(lengths.tolist()):
+            part = data.select(np.arange(rows.start, rows.stop))
+            logits = predict_logits(model, part.sequences)
+            names = [part.name(row) for row in range(len(part))]
+            # Labels of bases come from a BED file, which has none of a table's.
+            labels = None if model.config.kind == "per-base" else part.labels
+            yield Predicted.of(model.config, names, part.sequences.lengths, logits, labels)
+            progress.add(int(part.sequences.lengths.sum()))
+
+
+def _open(config: PredictConfig, model: SequenceModel) -> Genome:
+    return Genome.open(
+        list(config.fasta), get_alphabet(model.model_config.alphabet), cache_dir=config.cache_dir,
+        contigs=config.contigs or ("*",), chrom_map=config.chrom_map,
+    )  # fmt: skip
+
+
+def _of_genome(model: SequenceModel, config: PredictConfig) -> Iterator[Predicted]:
+    """Give a table of contigs, stretches or windows, part by part."""
+    genome = _open(config, model)
+    for part, logits in _pieces(model, genome, config):
+        stretches = [window.stretch for window in part]
+        lengths = np.array([len(window) for window in part], np.int64)
+        whole = config.bed is None and config.window is None
+        if whole:
+            names = [stretch.interval.contig for stretch in stretches]
+            yield Predicted.of(model.config, names, lengths, logits)
+            continue
+        places: dict[str, Sequence[Any]] = {
+            "contig": [stretch.interval.contig for stretch in stretches],
+            "start": [stretch.interval.start for stretch in stretches],
+            "end": [stretch.interval.end for stretch in stretches],
+            "strand": [stretch.strand for stretch in stretches],
+        }
+        yield Predicted.of(model.config, [one.name for one in stretches], lengths, logits, places=places)
+
+
+def _track(model: SequenceModel, config: PredictConfig, column: int, path: Path, suffix: str) -> int:
+    """Write what windows say of the bases that they speak for."""
+    genome, rows = _open(config, model), 0
+    with open_text(path, suffix) as put:
+        for part, logits in _pieces(model, genome, config):
+            if model.config.kind == "regression":
+                values = values_of(model.config, logits)
+            else:
+                values = probabilities_of(model.config, logits)[:, column]
+            lines = _lines(part, values, per_base=model.config.kind == "per-base")
+            for line in lines:
+                put(line)
+                rows += 1
+    return rows
+
+
+def _lines(part: Sequence[Window], values: npt.NDArray[np.float64], *, per_base: bool) -> Iterator[str]:
+    place = 0
+    for number, window in enumerate(part):
+        contig, start = window.stretch.interval.contig, window.stretch.interval.start
+        if not per_base:
+            yield f"{contig}\t{window.start}\t{window.end}\t{values[number]:z.4f}\n"
+            continue
+        for base in range(window.start, window.end):
+            yield f"{contig}\t{base}\t{base + 1}\t{values[place + base - start]:z.4f}\n"
+        place += len(window)
+
+
+def _pieces(model: SequenceModel, genome: Genome, config: PredictConfig) -> Iterator[tuple[Sequence[Window], Tensor]]:
+    """Give windows, stretches or contigs with their logits, as many at once as a few hundred thousand bases hold."""
+    every = list(_windows(genome, config))
+    sizes = [len(window) for window in every]
+    with Progress("predicting", "bases", sum(sizes)) as progress:
+        for rows in _parts(sizes):
+            part = every[rows.start : rows.stop]
+            symbols = [window.stretch.symbols(genome) for window in part]
+            borders = np.concatenate([[0], np.cumsum(sizes[rows.start : rows.stop])]).astype(np.int64)
+            sequences = SequenceList(np.concatenate(symbols), borders, genome.alphabet)
+            yield part, predict_logits(model, sequences)
+            progress.add(int(borders[-1]))
+
+
+def _windows(genome: Genome, config: PredictConfig) -> Iterator[Window]:
+    if config.bed is not None:
+        for stretch in read_stretches(Path(config.bed), genome):
+            yield Window(stretch, stretch.interval.start, stretch.interval.end)
+        return
+    for contig in genome.contigs:
+        if config.window is not None:
+            stride = config.stride or max(1, config.window // 2)
+            yield from windows_of(contig.name, contig.length, config.window, stride, str(contig.path))
+        elif contig.length:
+            yield Window(Stretch(Interval(contig.name, 0, contig.length), "+", str(contig.path), 0), 0, contig.length)
+
+
+def _parts(lengths: Sequence[int]) -> Iterator[range]:
+    start = taken = 0
+    for place, length in enumerate(lengths):
+        taken += length
+        if taken >= _PART_BASES:
+            yield range(start, place + 1)
+            start, taken = place + 1, 0
+    if start < len(lengths):
+        yield range(start, len(lengths))

@@ -1,0 +1,249 @@
+"""`genomamba finetune` and `genomamba predict`: run folders, folds, sweeps, going on, and every kind of output."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import genomamba
+from genomamba.cli.main import main
+from genomamba.config import ModelConfig
+from genomamba.model import LanguageModel
+from genomamba.model.checkpoint import save_model
+
+QUICK = ("--epochs", "2", "--batch-size", "10", "--threads", "1", "--learning-rate", "1e-2")
+
+
+@pytest.fixture(scope="module")
+def trunk(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "trunk"
+    folder.mkdir()
+    torch.manual_seed(5)
+    save_model(folder, LanguageModel(ModelConfig(d_model=8, num_layers=1, d_state=4, direction="bidirectional")), {})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """60 sequences of 20 bases, half of them rich in G."""
+    generator = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp("data") / "data.tsv"
+    rows = ["name\tsequence\tlabel\tsplit"]
+    for i in range(60):
+        text = "".join(generator.choice(list("ACGT"), 20, p=[0.1, 0.1, 0.7, 0.1] if i % 2 else None))
+        part = "train" if i < 36 else "valid" if i < 46 else "test"
+        rows.append(f"s{i}\t{text}\t{'rich' if i % 2 else 'poor'}\t{part}")
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def run_folder(trunk, table, tmp_path_factory):
+    """A model with a head."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    options = ("--epochs", "8", "--batch-size", "10", "--threads", "1", "--learning-rate", "2e-2")
+    assert main(["finetune", str(trunk), "--data", str(table), "--out", str(out), *options]) == 0
+    return out
+
+
+def weights(folder):
+    return (folder / "model.safetensors").read_bytes(), (folder / "head.safetensors").read_bytes()
+
+
+def test_a_run_leaves_a_model_its_figures_and_what_it_was_told(run_folder, table):
+    assert {path.name for path in run_folder.iterdir()} == {
+        "config.json", "config.yaml", "data.yaml", "figures.json", "head.safetensors", "members",
+        "model.safetensors", "parts.yaml", "run.json",
+    }  # fmt: skip
+    evaluation = json.loads((run_folder / "figures.json").read_text())
+    figure = evaluation["members"][0]["figures"]["accuracy"]
+    assert figure["rows"] == 14
+    assert figure["low"] <= figure["value"] <= figure["high"]
+    assert json.loads((run_folder / "run.json").read_text())["status"] == "finished"
+    predictions = (run_folder / "members" / "seed-0" / "predictions.tsv").read_text().splitlines()
+    assert predictions[0].split("\t") == ["name", "label", "prediction", "p_poor", "p_rich"]
+    right = [line.split("\t")[1] == line.split("\t")[2] for line in predictions[1:]]
+    assert np.mean(right) == figure["value"]
+    loaded = genomamba.SequenceClassifier.load(run_folder)
+    assert loaded.classes_.tolist() == ["poor", "rich"]
+    texts = [line.split("\t")[1] for line in table.read_text().splitlines()[47:]]
+    assert loaded.predict(texts).tolist() == [line.split("\t")[2] for line in predictions[1:]]
+    assert genomamba.from_pretrained(run_folder).config.d_model == 8
+
+
+def test_a_killed_run_goes_on_to_the_same_bits(trunk, table, tmp_path, monkeypatch, capsys):
+    given = ["finetune", str(trunk), "--data", str(table), *QUICK, "--learning-rate", "1e-2,1e-3", "--dropout", "0.3"]
+    assert main([*given, "--out", str(tmp_path / "unbroken")]) == 0
+    from genomamba.classify import fitting
+
+    step, steps = fitting.Fit._step, []
+
+    def killed(self):
+        steps.append(1)
+        if len(steps) == 14:
+            raise KeyboardInterrupt
+        step(self)
+
+    monkeypatch.setattr(fitting.Fit, "_step", killed)
+    assert main([*given, "--out", str(tmp_path / "killed")]) == 130
+    assert main([*given, "--out", str(tmp_path / "killed")]) == 1
+    assert "--resume goes on with it" in capsys.readouterr().err
+    assert main([*given, "--out", str(tmp_path / "killed"), "--resume", "--dropout", "0.2"]) == 1
+    assert "the run was started with --dropout 0.3" in capsys.readouterr().err
+    assert main([*given, "--out", str(tmp_path / "killed"), "--resume"]) == 0
+    assert weights(tmp_path / "killed") == weights(tmp_path / "unbroken")
+    # The first learning rate was done and is not done again.
+    assert len(steps) < 14 + 12
+
+
+def test_a_sweep_is_decided_by_validation(trunk, table, tmp_path):
+    out = tmp_path / "run"
+    assert main(["finetune", str(trunk), "--data", str(table), "--out", str(out), *QUICK,
+                 "--learning-rate", "1e-9,2e-2"]) == 0  # fmt: skip
+    evaluation = json.loads((out / "figures.json").read_text())
+    assert evaluation["kept"] == "seed-0/lr-0.02"
+    losses = {one["learning_rate"]: one["valid_loss"] for one in evaluation["learning_rates"][0]}
+    assert losses[2e-2] < losses[1e-9]
+    assert weights(out) == weights(out / "members" / "seed-0" / "lr-0.02")
+
+
+def test_every_sequence_is_tested_in_one_fold(trunk, table, tmp_path):
+    out = tmp_path / "run"
+    assert main(["finetune", str(trunk), "--data", str(table), "--out", str(out), *QUICK, "--folds", "3"]) == 0
+    evaluation = json.loads((out / "figures.json").read_text())
+    assert [row["test"] for row in evaluation["members"]] == [20, 20, 20]
+    assert evaluation["test"]["accuracy"]["members"] == 3
+    names = [
+        line.split("\t")[0]
+        for number in range(3)
+        for line in (out / "members" / f"fold-{number}" / "predictions.tsv").read_text().splitlines()[1:]
+    ]
+    assert sorted(names) == sorted(f"s{i}" for i in range(60))
+
+
+def test_only_the_head_is_trained_where_that_is_asked_for(trunk, table, tmp_path):
+    out = tmp_path / "run"
+    given = ["finetune", str(trunk), "--data", str(table), "--out", str(out), *QUICK]
+    assert main([*given, "--freeze", "--repeats", "2"]) == 0
+    assert weights(out)[0] == (trunk / "model.safetensors").read_bytes()
+    assert main([*given, "--force"]) == 0
+    assert weights(out)[0] != (trunk / "model.safetensors").read_bytes()
+    assert sorted(path.name for path in (out / "members").iterdir()) == ["seed-0"]
+
+
+def test_numbers_and_bases(trunk, table, tmp_path):
+    rows = [line.split("\t") for line in table.read_text().splitlines()[1:]]
+    numbers = tmp_path / "numbers.tsv"
+    numbers.write_text("sequence\tlabel\n" + "".join(f"{row[1]}\t{row[1].count('G') / 8}\n" for row in rows))
+    assert main(["finetune", str(trunk), "--data", str(numbers), "--out", str(tmp_path / "numbers"), *QUICK]) == 0
+    evaluation = json.loads((tmp_path / "numbers" / "figures.json").read_text())
+    assert set(evaluation["test"]) == {"pearson", "spearman"}
+    (tmp_path / "g.fa").write_text(">c\n" + "".join(row[1] for row in rows) + "\n")
+    (tmp_path / "b.bed").write_text("".join(f"c\t{20 * i}\t{20 * i + 10}\thigh\n" for i in range(60)))
+    given = ["--fasta", str(tmp_path / "g.fa"), "--base-labels", str(tmp_path / "b.bed"), "--window", "40"]
+    assert main(["finetune", str(trunk), *given, "--out", str(tmp_path / "bases"), *QUICK]) == 0
+    track = tmp_path / "bases.bedgraph"
+    given = ["--fasta", str(tmp_path / "g.fa"), "--window", "40", "--class-name", "high", "--threads", "1"]
+    assert main(["predict", str(tmp_path / "bases"), *given, "--out", str(track)]) == 0
+    lines = [line.split("\t") for line in track.read_text().splitlines()]
+    assert [(int(one[1]), int(one[2])) for one in lines] == [(i, i + 1) for i in range(1200)]
+
+
+def test_a_table_is_predicted(run_folder, table, tmp_path):
+    out = tmp_path / "said.tsv"
+    assert main(["predict", str(run_folder), "--data", str(table), "--threads", "1", "--out", str(out)]) == 0
+    lines = [line.split("\t") for line in out.read_text().splitlines()]
+    assert lines[0] == ["name", "label", "prediction", "p_poor", "p_rich"]
+    texts = [line.split("\t")[1] for line in table.read_text().splitlines()[1:]]
+    expected = genomamba.SequenceClassifier.load(run_folder).predict_proba(texts)
+    assert np.array([line[3:] for line in lines[1:]], float) == pytest.approx(expected, abs=1e-6)
+    parquet = pytest.importorskip("pyarrow.parquet")
+    assert main(["predict", str(run_folder), "--data", str(table), "--out", str(tmp_path / "said.parquet")]) == 0
+    assert np.array(parquet.read_table(tmp_path / "said.parquet")["p_rich"]) == pytest.approx(expected[:, 1], abs=1e-6)
+
+
+def test_a_genome_is_predicted_window_by_window(run_folder, tmp_path, monkeypatch):
+    text = "".join(np.random.default_rng(1).choice(list("ACGT"), 205))
+    (tmp_path / "g.fa").write_text(f">one\n{text}\n>two\nACGTACG\n")
+    monkeypatch.setattr("genomamba.classify.predict_session._PART_BASES", 64)
+    given = ["predict", str(run_folder), "--fasta", str(tmp_path / "g.fa"), "--threads", "1"]
+    assert main([*given, "--window", "20", "--stride", "10", "--out", str(tmp_path / "w.bedgraph")]) == 0
+    lines = [line.split("\t") for line in (tmp_path / "w.bedgraph").read_text().splitlines()]
+    borders = [(one[0], int(one[1]), int(one[2])) for one in lines]
+    assert borders[:2] == [("one", 0, 15), ("one", 15, 25)]
+    assert borders[-2:] == [("one", 195, 205), ("two", 0, 7)]
+    assert all(end == start for (_, _, end), (_, start, _) in itertools.pairwise(borders[:-1]))
+    loaded = genomamba.SequenceClassifier.load(run_folder)
+    expected = loaded.predict_proba([text[:20], text[10:30], text[185:205], "ACGTACG"])[:, 1]
+    assert [float(lines[i][3]) for i in (0, 1, -2, -1)] == pytest.approx(expected.tolist(), abs=1e-4)
+    assert main([*given, "--window", "20", "--stride", "20", "--out", str(tmp_path / "w.tsv")]) == 0
+    rows = [line.split("\t") for line in (tmp_path / "w.tsv").read_text().splitlines()]
+    assert rows[0] == ["contig", "start", "end", "strand", "prediction", "p_poor", "p_rich"]
+    assert [row[1] for row in rows[1:3]] == ["0", "20"]
+    (tmp_path / "b.bed").write_text("one\t10\t30\tx\t0\t-\n")
+    assert main([*given, "--bed", str(tmp_path / "b.bed"), "--out", str(tmp_path / "b.tsv")]) == 0
+    other = text[10:30][::-1].translate(str.maketrans("ACGT", "TGCA"))
+    row = (tmp_path / "b.tsv").read_text().splitlines()[1].split("\t")
+    assert row[:4] == ["one", "10", "30", "-"]
+    assert float(row[6]) == pytest.approx(loaded.predict_proba([other])[0, 1], abs=1e-5)
+    assert main([*given, "--out", str(tmp_path / "all.tsv")]) == 0
+    assert [line.split("\t")[0] for line in (tmp_path / "all.tsv").read_text().splitlines()] == ["name", "one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "told"),
+    [
+        ((), 2, "no file to write"),
+        (("--out", "x.tsv"), 2, "name sequences by --data, or by --fasta"),
+        (("--out", "x.csv", "--fasta", "g.fa"), 2, "its name must end with"),
+        (("--out", "x.bedgraph", "--fasta", "g.fa"), 2, "a bedGraph is of windows"),
+        (("--out", "x.tsv", "--fasta", "g.fa", "--window", "5", "--stride", "9"), 2, "--stride is 9; it must be 5"),
+        (("--out", "x.bedgraph", "--fasta", "g.fa", "--window", "9", "--class-name", "odd"), 2, "tells poor, rich"),
+        (("--out", "x.tsv", "--data", "no.tsv"), 1, "no.tsv: no such file"),
+        (("--out", "no/x.tsv", "--fasta", "g.fa"), 1, "there is no folder no"),
+    ],
+    ids=str,
+)
+def test_bad_uses_of_predict_are_told(run_folder, tmp_path, monkeypatch, capsys, options, code, told):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "g.fa").write_text(">one\nACGTACGTACGT\n")
+    assert main(["predict", str(run_folder), *options]) == code
+    assert told in capsys.readouterr().err
+    assert not list(tmp_path.glob("x.*"))
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "told"),
+    [
+        ((), 2, "no run folder"),
+        (("--out", "run", "--folds", "1"), 2, "--folds is 1"),
+        (("--out", "run", "--epochs", "0"), 2, "--epochs is 0"),
+        (("--out", "run", "--learning-rate", "1e-3,1e-2", "--valid-share", "0", "--split-by", "random"), 2,
+         "nothing validates to choose by"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_bad_uses_of_finetune_are_told(trunk, table, tmp_path, monkeypatch, capsys, options, code, told):
+    monkeypatch.chdir(tmp_path)
+    assert main(["finetune", str(trunk), "--data", str(table), *options]) == code
+    assert told in capsys.readouterr().err
+
+
+def test_a_model_without_a_head_predicts_nothing(trunk, table, tmp_path, capsys):
+    assert main(["predict", str(trunk), "--data", str(table), "--out", str(tmp_path / "x.tsv")]) == 1
+    assert "train one by genomamba finetune" in capsys.readouterr().err
+
+
+def test_a_network_that_tells_classes_predicts_no_bases(run_folder, trunk, table, tmp_path, capsys):
+    causal = tmp_path / "causal"
+    causal.mkdir()
+    save_model(causal, LanguageModel(ModelConfig(d_model=8, num_layers=1, d_state=4)), {})
+    given = ["finetune", str(causal), "--data", str(table), "--threads", "1", "--epochs", "1"]
+    for name, options, code in (("all", (), 2), ("head", ("--freeze",), 0)):
+        assert main([*given, "--out", str(tmp_path / name), *options]) == 0
+        (tmp_path / "g.fa").write_text(">one\nACGTACGTACGT\n")
+        out = tmp_path / f"{name}.tsv"
+        assert main(["likelihood", str(tmp_path / name), "--fasta", str(tmp_path / "g.fa"), "--out", str(out)]) == code
+    assert "was trained to tell labels, and predicts no bases" in capsys.readouterr().err
