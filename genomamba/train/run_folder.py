@@ -103,7 +103,7 @@ class RunFolder:
         path = self.path / name
         kind: type = type(config)
         if path.exists():
-            before = from_yaml(kind, path.read_text(), str(path))
+            before: Any = from_yaml(kind, path.read_text(), str(path))
             for key, setting in settings_of(kind).items():
                 old, new = getattr(before, key), getattr(config, key)
                 if key not in MAY_CHANGE and old != new:

@@ -1,0 +1,32 @@
+rule finetune:
+    """The model of one genome with a head for labelled sequences; a task of the genome, or data of one's own."""
+    input:
+        model="results/{genome}/run/model.safetensors",
+        config="results/{genome}/run/config.json",
+        data=lambda wildcards: data_of(GENOMES, wildcards.genome, wildcards.data),
+    output:
+        model="results/{genome}/finetuned/{data}/model.safetensors",
+        head="results/{genome}/finetuned/{data}/head.safetensors",
+        config="results/{genome}/finetuned/{data}/config.json",
+        figures="results/{genome}/finetuned/{data}/figures.json",
+    log:
+        "logs/finetune/{genome}.{data}.log",
+    benchmark:
+        "benchmarks/finetune/{genome}.{data}.tsv"
+    wildcard_constraints:
+        data=r"[^/]+",
+    conda:
+        "../envs/genomamba.yaml"
+    threads: config["threads"]
+    resources:
+        mem_mb=8_000,
+        runtime=config["runtime"],
+        # A first attempt starts anew, since the options may have changed; a retry goes on where the last one ended.
+        start=lambda wildcards, attempt: "--force" if attempt == 1 else "--resume",
+    params:
+        run=subpath(input.model, parent=True),
+        out=subpath(output.model, parent=True),
+        options=lambda wildcards: GENOMES[wildcards.genome]["finetune"],
+    shell:
+        "genomamba finetune {params.run:q} --data {input.data:q} {params.options}"
+        " --threads {threads} --out {params.out:q} {resources.start} > {log:q} 2>&1"
