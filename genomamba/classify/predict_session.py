@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,8 @@ __all__ = ["Window", "predict", "windows_of"]
 TRACKS: Final = (".bedgraph", ".bedgraph.gz")
 _PART_BASES: Final = 1 << 18
 
+T = TypeVar("T", bound=Sized)
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -64,7 +67,7 @@ def windows_of(contig: str, length: int, window: int, stride: int, file: str) ->
     file : str
         For messages.
     """
-    count = 1 if length <= window else -(-(length - window) // stride) + 1
+    count = _count(length, window, stride)
     margin = (window - stride) // 2
     for number in range(count):
         start = max(0, min(number * stride, length - window))
@@ -72,6 +75,10 @@ def windows_of(contig: str, length: int, window: int, stride: int, file: str) ->
         speaks_to = (number + 1) * stride + margin if number + 1 < count else length
         interval = Interval(contig, start, min(start + window, length))
         yield Window(Stretch(interval, "+", file, 0), speaks_from, speaks_to)
+
+
+def _count(length: int, window: int, stride: int) -> int:
+    return 1 if length <= window else -(-(length - window) // stride) + 1
 
 
 def predict(name: str, config: PredictConfig, *, emit: Callable[[str], None]) -> None:
@@ -152,10 +159,13 @@ def _of_data(model: SequenceModel, config: PredictConfig, path: Path, suffix: st
 
 
 def _parts_of(model: SequenceModel, data: Labelled) -> Iterator[Predicted]:
-    lengths = data.sequences.lengths
-    with Progress("predicting", "bases", int(lengths.sum())) as progress:
-        for rows in _parts(lengths.tolist()):
-            part = data.select(np.arange(rows.start, rows.stop))
+    borders = data.sequences.borders
+    spans = (range(start, end) for start, end in itertools.pairwise(borders.tolist()))
+    done = 0
+    with Progress("predicting", "bases", int(borders[-1])) as progress:
+        for some in _filled(spans):
+            part = data.select(np.arange(done, done + len(some)))
+            done += len(some)
             logits = predict_logits(model, part.sequences)
             names = [part.name(row) for row in range(len(part))]
             # Labels of bases come from a BED file, which has none of a table's.
@@ -221,16 +231,23 @@ def _lines(part: Sequence[Window], values: npt.NDArray[np.float64], *, per_base:
 
 def _pieces(model: SequenceModel, genome: Genome, config: PredictConfig) -> Iterator[tuple[Sequence[Window], Tensor]]:
     """Give windows, stretches or contigs with their logits, as many at once as a few hundred thousand bases hold."""
-    every = list(_windows(genome, config))
-    sizes = [len(window) for window in every]
-    with Progress("predicting", "bases", sum(sizes)) as progress:
-        for rows in _parts(sizes):
-            part = every[rows.start : rows.stop]
+    with Progress("predicting", "bases", _bases(genome, config)) as progress:
+        for part in _filled(_windows(genome, config)):
             symbols = [window.stretch.symbols(genome) for window in part]
-            borders = np.concatenate([[0], np.cumsum(sizes[rows.start : rows.stop])]).astype(np.int64)
+            borders = np.concatenate([[0], np.cumsum([len(window) for window in part])]).astype(np.int64)
             sequences = SequenceList(np.concatenate(symbols), borders, genome.alphabet)
             yield part, predict_logits(model, sequences)
             progress.add(int(borders[-1]))
+
+
+def _bases(genome: Genome, config: PredictConfig) -> int:
+    """Return how many bases are to be read, those of two windows twice."""
+    if config.bed is not None:
+        return sum(map(len, _windows(genome, config)))
+    if config.window is None:
+        return sum(contig.length for contig in genome.contigs)
+    stride, lengths = _stride(config), [contig.length for contig in genome.contigs]
+    return sum(min(length, config.window) * _count(length, config.window, stride) for length in lengths)
 
 
 def _windows(genome: Genome, config: PredictConfig) -> Iterator[Window]:
@@ -240,18 +257,25 @@ def _windows(genome: Genome, config: PredictConfig) -> Iterator[Window]:
         return
     for contig in genome.contigs:
         if config.window is not None:
-            stride = config.stride or max(1, config.window // 2)
-            yield from windows_of(contig.name, contig.length, config.window, stride, str(contig.path))
+            yield from windows_of(contig.name, contig.length, config.window, _stride(config), str(contig.path))
         elif contig.length:
             yield Window(Stretch(Interval(contig.name, 0, contig.length), "+", str(contig.path), 0), 0, contig.length)
 
 
-def _parts(lengths: Sequence[int]) -> Iterator[range]:
-    start = taken = 0
-    for place, length in enumerate(lengths):
-        taken += length
+def _stride(config: PredictConfig) -> int:
+    assert config.window is not None
+    return config.stride or max(1, config.window // 2)
+
+
+def _filled(windows: Iterable[T]) -> Iterator[list[T]]:
+    """Group what follows each other until so many bases are full. A genome has more windows than memory holds."""
+    part: list[T] = []
+    taken = 0
+    for window in windows:
+        part.append(window)
+        taken += len(window)
         if taken >= _PART_BASES:
-            yield range(start, place + 1)
-            start, taken = place + 1, 0
-    if start < len(lengths):
-        yield range(start, len(lengths))
+            yield part
+            part, taken = [], 0
+    if part:
+        yield part
