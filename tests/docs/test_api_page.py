@@ -11,6 +11,7 @@ import huggingface_hub
 import pytest
 import torch
 
+import genomamba
 from genomamba import Model
 from genomamba.config import ModelConfig
 from genomamba.data.examples import example_paths
@@ -74,10 +75,27 @@ def test_the_page_runs(models):
 
 
 def test_the_block_of_the_readme_runs(models):
-    (code,) = blocks((ROOT / "README.md").read_text())
     Path("runs/demo").rename("runs/mine")
     shutil.copy(example_paths()["scerevisiae"]["fasta"], "genome.fa.gz")
-    run_block(code, {})
+    first, second = blocks((ROOT / "README.md").read_text())
+    namespace = labelled_sequences()
+    for code in (first, second):
+        run_block(code, namespace)
+    assert (namespace["model"].predict(namespace["others"]) == ["n", "y"]).all()
+
+
+def test_the_page_on_labels_runs(models):
+    namespace = {"genomamba": genomamba} | labelled_sequences()
+    for code in blocks((ROOT / "docs/classify.md").read_text()):
+        run_block(code, namespace)
+    assert namespace["search"].best_params_["hidden"] in (0, 32)
+
+
+def labelled_sequences():
+    """Names that the pages use: sequences of C and T, or of A and G, which is what the labels say."""
+    sequences = [("CTTC" if number % 2 else "AGGA") * (2 + number % 5) for number in range(60)]
+    labels = ["y" if number % 2 else "n" for number in range(60)]
+    return {"sequences": sequences, "labels": labels, "others": ["AGGAAGGA", "CTTCCTTC"]}
 
 
 def test_a_wrong_value_is_seen():
