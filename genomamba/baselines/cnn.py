@@ -68,12 +68,11 @@ class Cnn(nn.Module):
         """
         x_bcl = F.one_hot(codes, OTHER + 1)[..., :OTHER].float().transpose(1, 2)
         left = lengths.clamp(min=_SHORTEST)
-        inside = _inside(left, x_bcl.shape[2])
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x_bcl = F.max_pool1d(F.relu(norm(convolution(x_bcl))) * inside, 2)
+            x_bcl = F.max_pool1d(F.relu(norm(convolution(x_bcl))), 2)
+            # A last base without a pair falls out here too, as it does without padding.
             left = left // 2
-            inside = _inside(left, x_bcl.shape[2])
-            x_bcl = x_bcl * inside
+            x_bcl = x_bcl * _inside(left, x_bcl.shape[2])
         if self.length is None:
             # Nothing is below 0 behind the ReLU, so that zeros behind the end change no maximum.
             x_bf = torch.cat([x_bcl.sum(2) / left[:, None], x_bcl.amax(2)], dim=1)

@@ -128,6 +128,17 @@ def test_every_pass_visits_every_sequence_once_in_another_order():
     assert 40 < order.flips(0, 100).sum() < 60
 
 
+def test_a_fit_reads_every_sequence_once_a_pass():
+    examples, read = make_examples("single"), []
+    fit = make_fit(examples, make_model(examples), epochs=2)
+    backward = fit._backward
+    fit._backward = lambda rows, flips: read.append(rows) or backward(rows, flips)
+    fit.fit()
+    assert [len(rows) for rows in read] == 2 * [8, 8, 8, 6]
+    for first in (0, 4):
+        assert sorted(np.concatenate(read[first : first + 4])) == list(range(30))
+
+
 def test_passes_hold_so_many_bases():
     parts = list(passes_of(np.array([4, 4, 9, 1, 1]), bases=8))
     assert [(part.start, part.stop) for part in parts] == [(0, 2), (2, 3), (3, 5)]

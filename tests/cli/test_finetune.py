@@ -134,6 +134,11 @@ def test_only_the_head_is_trained_where_that_is_asked_for(trunk, table, tmp_path
     given = ["finetune", str(trunk), "--data", str(table), "--out", str(out), *QUICK]
     assert main([*given, "--freeze", "--repeats", "2"]) == 0
     assert weights(out) == weights(trunk)
+    figures = json.loads((out / "figures.json").read_text())
+    assert figures["test"]["accuracy"]["members"] == 2
+    losses = {row["member"]: row["valid_loss"] for row in figures["members"]}
+    assert figures["kept"] == min(losses, key=losses.get)
+    assert heads(out) == heads(out / "members" / figures["kept"])
     assert main([*given, "--force"]) == 0
     assert weights(out) != weights(trunk)
     assert sorted(path.name for path in (out / "members").iterdir()) == ["seed-0"]
