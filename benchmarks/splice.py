@@ -3,9 +3,9 @@
     python benchmarks/splice.py TABLE [--choose] [--seeds 5]
 
 TABLE holds StatLog's DNA: columns `seq` and `label`, the first 2,000 rows to learn from, the others to test on.
-`--choose` writes one line a candidate, its accuracy and nats by five folds of the first rows; else the candidate that
-did best there is trained on all of them from each seed, and the test rows are read: a line for logistic regression, one a
-seed, one for the mean with a bootstrap interval over the rows.
+`--choose` writes one line a candidate, its accuracy and nats by five folds of the first rows. Else the candidate that
+did best there is trained on all of them from each seed, and the test rows are read: a line for logistic regression,
+one a seed, and one for the mean, with a bootstrap interval over the rows.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from genomamba.classify.heads import HeadConfig
 from genomamba.classify.losses import probabilities_of, values_of
-from genomamba.metrics import Estimate, estimate
+from genomamba.metrics import Estimate, accuracy, estimate, macro_f1, mcc
 
 __all__ = ["figures_of"]
 
@@ -34,7 +34,8 @@ def figures_of(config: HeadConfig, logits: Tensor, labels: npt.NDArray[Any]) -> 
     -------
     dict
         One class each: accuracy, mcc, macro_f1, and of two classes auroc and auprc of the second. Several: auroc and
-        auprc of each class, by its name. Numbers: pearson and spearman.
+        auprc of each class, by its name. Numbers: pearson and spearman. A class a base: as one class each, without
+        intervals, since bases beside each other are not drawn apart.
     """
     return {name: _plain(found) for name, found in _estimates(config, logits, labels)}
 
@@ -49,6 +50,11 @@ def _estimates(config: HeadConfig, logits: Tensor, labels: npt.NDArray[Any]) -> 
         for column, label in enumerate(config.classes):
             for name in ("auroc", "auprc"):
                 yield f"{name} of {label}", _of(name, labels[:, column], probabilities[:, column])
+        return
+    if config.kind == "per-base":
+        said = probabilities.argmax(1)
+        for name, measure in (("accuracy", accuracy), ("mcc", mcc), ("macro_f1", macro_f1)):
+            yield name, Estimate(measure(labels, said), math.nan, math.nan, labels.size, 0)
         return
     for name in ("accuracy", "mcc", "macro_f1"):
         yield name, _of(name, labels, probabilities.argmax(1))

@@ -309,9 +309,8 @@ def _in_words(evaluation: dict[str, Any]) -> str:
     for name, found in evaluation["test"].items():
         if single:
             one = evaluation["members"][0]["figures"][name]
-            lines.append(
-                f"{name:>12}  {one['value']:.4f} ({one['low']:.4f} to {one['high']:.4f}), {one['rows']:,} labels"
-            )
+            interval = "" if one["low"] is None else f" ({one['low']:.4f} to {one['high']:.4f})"
+            lines.append(f"{name:>12}  {one['value']:.4f}{interval}, {one['rows']:,} labels")
         else:
             spread = "" if found["deviation"] is None else f", deviation {found['deviation']:.4f}"
             lines.append(f"{name:>12}  {found['mean']:.4f}, mean of {found['members']}{spread}")

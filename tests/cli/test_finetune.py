@@ -155,6 +155,9 @@ def test_numbers_and_bases(trunk, table, tmp_path):
     (tmp_path / "b.bed").write_text("".join(f"c\t{20 * i}\t{20 * i + 10}\thigh\n" for i in range(60)))
     given = ["--fasta", str(tmp_path / "g.fa"), "--base-labels", str(tmp_path / "b.bed"), "--window", "40"]
     assert main(["finetune", str(trunk), *given, "--out", str(tmp_path / "bases"), *QUICK]) == 0
+    figures = json.loads((tmp_path / "bases" / "figures.json").read_text())
+    assert figures["members"][0]["figures"]["accuracy"]["low"] is None
+    assert 0 < figures["test"]["accuracy"]["mean"] <= 1
     track = tmp_path / "bases.bedgraph"
     given = ["--fasta", str(tmp_path / "g.fa"), "--window", "40", "--class-name", "high", "--threads", "1"]
     assert main(["predict", str(tmp_path / "bases"), *given, "--out", str(track)]) == 0
