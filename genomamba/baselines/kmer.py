@@ -89,7 +89,7 @@ def _passes(codes: Codes) -> Iterator[tuple[int, int]]:
 
 
 class _Kmers:
-    """What the two k-mer models share: features of a sequence are the shares of its k-mers."""
+    """What the two k-mer models share: features of a sequence are the counts of its k-mers."""
 
     ks: Sequence[int]
     canonical: bool
@@ -105,13 +105,12 @@ class _Kmers:
         return self._of(encode(sequences), choice)
 
     def _of(self, codes: Codes, k: int) -> Float32Array:
-        counts = count_kmers(codes, k, canonical=self.canonical)
-        shares: Float32Array = counts / np.maximum(1, counts.sum(1, keepdims=True))
-        return shares
+        # Not their shares: how long a sequence is may tell its class, and a baseline is to know what a network sees.
+        return count_kmers(codes, k, canonical=self.canonical)
 
 
 class KmerClassifier(_Kmers, LinearClassifier):
-    """Logistic regression on the shares of k-mers, standardised; k and the strength are chosen by cross-validation.
+    """Logistic regression on the counts of k-mers, standardised; k and the strength are chosen by cross-validation.
 
     Parameters
     ----------
@@ -151,7 +150,7 @@ class KmerClassifier(_Kmers, LinearClassifier):
 
 
 class KmerRegressor(_Kmers, LinearRegressor):
-    """Ridge regression on the shares of k-mers, standardised; parameters and attributes as `KmerClassifier`'s."""
+    """Ridge regression on the counts of k-mers, standardised; parameters and attributes as `KmerClassifier`'s."""
 
     def __init__(
         self,

@@ -82,11 +82,11 @@ def test_labels_that_say_nothing_are_not_learnt():
     assert model.score(texts[150:], shuffled[150:]) < 0.7
 
 
-def test_a_number_is_the_share_of_a_base():
+def test_a_number_is_the_count_of_a_base():
     texts = [text[:30] + "G" * number for number, text in enumerate(made(60, 30))]
-    values = [text.count("G") / len(text) for text in texts]
+    values = [float(text.count("G")) for text in texts]
     model = KmerRegressor(ks=(1, 2), strengths=(1e-3,)).fit(texts[::2], values[::2])
-    assert model.predict(texts[1::2]) == pytest.approx(values[1::2], abs=0.02)
+    assert model.predict(texts[1::2]) == pytest.approx(values[1::2], abs=0.5)
 
 
 def test_several_labels_are_told_each_by_itself():
