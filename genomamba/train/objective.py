@@ -118,6 +118,9 @@ def mask_tokens(
 
 
 def token_losses(logits: Tensor, targets: Tensor) -> Tensor:
-    """Negative log-likelihood of each target, in nats, (batch, length), from logits (batch, length, vocab)."""
-    losses = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
-    return losses.view_as(targets)
+    """Negative log-likelihood of each target, in nats, (batch, length), from logits (batch, length, vocab).
+
+    In float32, or in float64 where the logits are.
+    """
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)

@@ -152,7 +152,8 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         assert config.batch_size is not None
-        loss = float(backward(plan.model, batch.to(plan.device), config.batch_size, plan.precision))
+        summed, _ = backward(plan.model, batch.to(plan.device), config.batch_size, plan.precision)
+        loss = float(summed)
         norm = float(nn.utils.clip_grad_norm_(plan.model.parameters(), config.clip))
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise RunError(self._not_finite(loss, norm, batch))
