@@ -11,6 +11,7 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from genomamba.config import ModelConfig
 from genomamba.model.mixer import BidirectionalMixer, Mixer
+from genomamba.model.renorm import renorm
 from genomamba_kernels import MixerState
 
 __all__ = ["Block", "make_norm"]
@@ -54,25 +55,23 @@ class Block(nn.Module):
         return x_blm + mixed, state
 
     def _normalise(self, x_blm: Tensor) -> Tensor:
-        normalised: Tensor = self.norm(x_blm)
+        if not self.recompute:
+            normalised: Tensor = self.norm(x_blm)
+            return normalised
         device = x_blm.device.type
-        if self.recompute and normalised.dtype == torch.float32 and torch.is_autocast_enabled(device):
-            # What a mixer would make of it, and keep.
-            return normalised.to(torch.get_autocast_dtype(device))
-        return normalised
+        is_cast = x_blm.dtype == torch.float32 and torch.is_autocast_enabled(device)
+        # Under autocast it is what a mixer would make of it, and keep.
+        return renorm(self.norm, x_blm, torch.get_autocast_dtype(device) if is_cast else x_blm.dtype)
 
     def _kept(self, x_blm: Tensor, normalised: Tensor) -> AbstractContextManager[object]:
         """Have what keeps `normalised` for backward keep nothing, and compute it from x again."""
         if not self.recompute:
             return nullcontext()
-        place, shape = normalised.data_ptr(), normalised.shape
-        source, device = x_blm.detach(), x_blm.device.type
-        is_autocast, dtype = torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)
+        place, shape, dtype, source = normalised.data_ptr(), normalised.shape, normalised.dtype, x_blm.detach()
 
         @torch.no_grad()
         def again() -> Tensor:
-            with torch.autocast(device, dtype=dtype, enabled=is_autocast):
-                return self._normalise(source)
+            return renorm(self.norm, source, dtype)
 
         def pack(tensor: Tensor) -> Tensor | Callable[[], Tensor]:
             return again if tensor.data_ptr() == place and tensor.shape == shape else tensor

@@ -130,11 +130,13 @@ class LanguageModel(nn.Module):
         blocks = list(self.blocks())
         return [blocks[i : i + self.recompute_layers] for i in range(0, len(blocks), self.recompute_layers)]
 
-    def _run_group(self, run: Callable[..., Any], *arguments: Any) -> Any:
+    def _run_group(self, run: Callable[..., Any], x_blm: Tensor, *arguments: Any) -> Any:
         if self.recompute_layers == 1 or not torch.is_grad_enabled():
-            return run(*arguments)
-        # The reentrant form: the blocks' own hooks would escape the other one.
-        return checkpoint(run, *arguments, use_reentrant=True, preserve_rng_state=False)
+            return run(x_blm, *arguments)
+        # The reentrant form, since the blocks' own hooks would escape the other one. It goes through what needs a
+        # gradient alone, and the weights do where a frozen embedding does not.
+        x_blm = x_blm if x_blm.requires_grad else x_blm.detach().requires_grad_()
+        return checkpoint(run, x_blm, *arguments, use_reentrant=True, preserve_rng_state=False)
 
     def logits_of(self, hidden: Tensor) -> Tensor:
         """Return logits (..., vocab_size) of the normalised residual stream (..., d_model) of one strand."""

@@ -20,8 +20,8 @@ from genomamba.train.objective import Batch, token_losses
 
 __all__ = ["backward"]
 
-# Numbers of one tensor of a piece: 8 MiB of float32.
-NUMBERS_AT_ONCE: Final = 1 << 21
+# Numbers of one tensor of a piece: 4 MiB of float32.
+NUMBERS_AT_ONCE: Final = 1 << 20
 
 
 def backward(
@@ -49,7 +49,7 @@ def backward(
         State of each window's lane before it, a row a window; no gradient flows to what made it.
     piece : int, optional
         Positions of each window whose logits are held at once; the result does not depend on it, save for rounding.
-        Default: as many as make 2^21 numbers a tensor.
+        Default: as many as make 2^20 numbers a tensor.
 
     Returns
     -------
