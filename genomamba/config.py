@@ -210,6 +210,11 @@ class PretrainConfig:
     # Optimisation
     context: int | None = None
     """Bases that the model sees at once. Default: 1,024."""
+    context_schedule: tuple[str, ...] = ()
+    """Contexts by turns, each CONTEXT:STEPS, as in 1024:2000,8192:500. CONTEXT:STEPS:WINDOWS:RATE also tells the
+    windows a batch and the peak learning rate of a turn; default: the bases a batch, and the rate, of the run."""
+    carry_state: bool = False
+    """Read consecutive windows, and begin each with the state that the one before it left; causal models only."""
     batch_size: int | None = None
     """Windows a step and accumulation. Default: as many as make 8,192 bases."""
     accumulate: int = 1
@@ -240,7 +245,9 @@ class PretrainConfig:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of training's matrix products; auto is bfloat16 where the CPU has it. Held-out figures are in float32."""
     recompute: bool = False
-    """Keep only the inputs of each mixer and compute the rest again in backward: less memory, more time."""
+    """Keep only the input of each layer and compute the rest again in backward: less memory, more time."""
+    recompute_layers: int = 1
+    """With --recompute: keep the input of every so many layers, and run those between once more."""
     threads: int | None = None
     """CPU threads. Default: the CPU set, SLURM_CPUS_PER_TASK."""
     workers: int | None = None
@@ -281,7 +288,7 @@ class PretrainConfig:
 
 _POSITIVE: Final = (
     *("context", "batch_size", "accumulate", "max_steps", "max_tokens", "max_minutes"),
-    *("learning_rate", "clip", "threads", "valid_every", "valid_bases", "checkpoint_every", "keep"),
+    *("learning_rate", "clip", "threads", "recompute_layers", "valid_every", "valid_bases", "checkpoint_every", "keep"),
 )
 
 

@@ -80,4 +80,3 @@ class Block(nn.Module):
             return kept if isinstance(kept, Tensor) else kept()
 
         return saved_tensors_hooks(pack, unpack)
-

@@ -20,7 +20,8 @@ from genomamba.data.genome import Genome
 from genomamba.data.stream import sample_generator
 from genomamba.data.windows import Tile, tile
 from genomamba.model import LanguageModel
-from genomamba.train.objective import mask_tokens, shift_right, token_losses
+from genomamba.train.objective import mask_tokens, shift_right
+from genomamba.train.step import losses_of
 
 __all__ = ["Scored", "Scorer", "total"]
 
@@ -85,8 +86,7 @@ class Scorer:
         for first in range(0, len(tiles), self.batch_size):
             batch = tiles[first : first + self.batch_size]
             inputs, targets, counted = (x.to(device) for x in self._load(batch, first))
-            with torch.no_grad():
-                losses = token_losses(model(inputs), targets)
+            losses = losses_of(model, inputs, targets)
             nats = torch.where(counted, losses.double(), 0.0).sum(1).tolist()
             bases = counted.sum(1).tolist()
             for part, row_nats, row_bases in zip(batch, nats, bases, strict=True):

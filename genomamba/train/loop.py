@@ -13,6 +13,7 @@ from genomamba.errors import GenomambaError
 from genomamba.model import count_parameters
 from genomamba.report.model_card import write_run_card
 from genomamba.report.page import write_report
+from genomamba.train.estimate import check_fits, free_memory_mib, measure
 from genomamba.train.final import AskedToLeaveError, score_held_out
 from genomamba.train.plan import Cost, Plan, make_plan, run_path
 from genomamba.train.run_folder import RunFolder, check_free
@@ -53,8 +54,9 @@ def pretrain(config: PretrainConfig, *, command: str, emit: Callable[[str], None
             emit(f"{path}: no run to go on with; starting one")
     plan = make_plan(config)
     emit(describe_plan(plan))
-    cost = plan.measure()
+    cost = measure(plan)
     emit(describe_cost(plan, cost))
+    check_fits(plan, cost, free_memory_mib())
     if config.dry_run:
         return 0
     folder = RunFolder(path, resume=config.resume, force=config.force)

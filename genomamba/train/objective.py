@@ -32,16 +32,19 @@ class Batch:
         Tokens read, and tokens to be predicted at the same positions.
     weights : (batch, length), float32
         Weight of each target in the loss; 0 where nothing is predicted.
+    begins : (batch,), bool
+        Windows that no state is carried into.
     """
 
     first: int
     inputs: Tensor
     targets: Tensor
     weights: Tensor
+    begins: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """Move the tensors."""
-        moved = (x.to(device, non_blocking=True) for x in (self.inputs, self.targets, self.weights))
+        moved = (x.to(device, non_blocking=True) for x in (self.inputs, self.targets, self.weights, self.begins))
         return Batch(self.first, *moved)
 
 
@@ -53,7 +56,7 @@ class Collate(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NextToken:
-    """Predict each base from those before it; [BOS] stands before the first."""
+    """Predict each base from those before it; [BOS] stands before the first, where no state is carried."""
 
     alphabet: str
 
@@ -62,7 +65,10 @@ class NextToken:
         targets = np.stack([sample.tokens for sample in samples])
         weights = np.stack([sample.weights for sample in samples])
         inputs = shift_right(targets, get_alphabet(self.alphabet))
-        return Batch(samples[0].index, *map(torch.from_numpy, (inputs, targets, weights)))
+        for row, sample in enumerate(samples):
+            if sample.before is not None:
+                inputs[row, 0] = sample.before
+        return Batch(samples[0].index, *map(torch.from_numpy, (inputs, targets, weights)), begins(samples))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,12 @@ class Masked:
         for row, sample in enumerate(samples):
             generator = sample_generator(self.seed, sample.index, "mask")
             weights[row] *= mask_tokens(inputs[row], alphabet, generator)
-        return Batch(samples[0].index, *map(torch.from_numpy, (inputs, targets, weights)))
+        return Batch(samples[0].index, *map(torch.from_numpy, (inputs, targets, weights)), begins(samples))
+
+
+def begins(samples: Sequence[Sample]) -> Tensor:
+    """Tell, (batch,) bool, which windows no state is carried into."""
+    return torch.tensor([sample.before is None for sample in samples])
 
 
 def make_collate(objective: str, alphabet: str, seed: int) -> NextToken | Masked:

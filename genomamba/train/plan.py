@@ -6,10 +6,9 @@ import dataclasses
 import logging
 import os
 import re
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import torch
 
@@ -17,16 +16,19 @@ from genomamba.alphabet import Alphabet, get_alphabet
 from genomamba.config import PRESETS, Direction, ModelConfig, Preset, PretrainConfig, check_no_leak
 from genomamba.data.examples import example_paths
 from genomamba.data.genome import Genome
-from genomamba.data.stream import SampleStream
+from genomamba.data.lanes import LaneStream
+from genomamba.data.stream import SampleStream, StagedStream, Stream
 from genomamba.data.windows import Split, make_split
 from genomamba.errors import ConfigError
 from genomamba.model import LanguageModel, count_parameters
 from genomamba.model.checkpoint import is_hub_name, load_model
 from genomamba.model.device import choose_device
-from genomamba.model.process import keep_freed_memory, peak_memory_mib, set_threads
+from genomamba.model.process import keep_freed_memory, set_threads
+from genomamba.model.state import MambaState
 from genomamba.train.device import choose_precision
 from genomamba.train.resume import checkpoints
 from genomamba.train.schedule import Limits
+from genomamba.train.stages import Stage, Stages, read_schedule
 
 __all__ = ["Cost", "Plan", "make_plan", "open_data", "run_path"]
 
@@ -35,6 +37,8 @@ _log = logging.getLogger("genomamba")
 DEFAULT_PASSES, DEFAULT_TOKENS_PER_PARAMETER = 10, 100
 DEFAULT_SHARE, MOST_HELD_OUT = 0.05, 10_000_000
 VALIDATIONS_A_RUN: Final = 20
+LARGE_BATCH: Final = 65_536
+"""Tokens from which on a batch's tensors are blocks that go back to the system."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +56,24 @@ DEVICE_DEFAULTS: Final = {"cpu": DeviceDefaults("tiny", 1_024, 8_192, 0)}
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one step costs on this machine, measured.
+    """What one step costs on this machine.
 
     Attributes
     ----------
     step_s : float
-        Seconds of one step, accumulation included.
+        Seconds of one step of the last turn, accumulation included.
     forward_s : float
-        Seconds of one batch forward in float32, as in validation.
+        Seconds of one of its batches forward in float32, as in validation.
     memory_mib : float
-        Largest resident memory of the process so far, in MiB.
+        Largest resident memory of the process through a step of the largest turn, in MiB.
+    is_measured : bool
+        Whether all of a batch was run; else a part was, and the rest is reckoned from it.
     """
 
     step_s: float
     forward_s: float
     memory_mib: float
+    is_measured: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,7 +85,9 @@ class Plan:
     config : PretrainConfig
         With every default that shapes the run filled in; --config takes it back.
     genome, split, stream
-        The data.
+        The data; `stream` of all turns.
+    stages : Stages
+        Contexts, batches and learning rates of the run's turns.
     model : LanguageModel
         Initialised, or as given by --init, on `device`.
     limits : Limits
@@ -88,7 +97,8 @@ class Plan:
     config: PretrainConfig
     genome: Genome
     split: Split
-    stream: SampleStream
+    stream: Stream
+    stages: Stages
     model: LanguageModel
     limits: Limits
     device: torch.device
@@ -96,30 +106,29 @@ class Plan:
     threads: int
 
     @property
-    def samples_per_step(self) -> int:
-        """Windows that one optimiser step consumes."""
-        assert self.config.batch_size is not None
-        return self.config.batch_size * self.config.accumulate
-
-    @property
-    def tokens_per_step(self) -> int:
-        """Tokens that one optimiser step reads."""
-        return self.samples_per_step * self.context
-
-    @property
     def context(self) -> int:
-        """Bases of a window."""
-        assert self.config.context is not None
-        return self.config.context
+        """Bases of a window of the last turn, with which held-out bases are scored."""
+        return self.stages.last.context
+
+    @property
+    def recomputed_layers(self) -> int:
+        """Layers of which one input is kept for backward; 0 where everything is."""
+        return self.config.recompute_layers if self.config.recompute else 0
 
     def expected_steps(self, cost: Cost) -> int:
         """Steps until the nearest limit, by the time a step takes."""
         limits = [
             self.limits.max_steps,
-            -(-self.limits.max_tokens // self.tokens_per_step) if self.limits.max_tokens else None,
+            self.stages.steps_for(self.limits.max_tokens) if self.limits.max_tokens else None,
             int(self.limits.max_minutes * 60 / cost.step_s) if self.limits.max_minutes else None,
         ]
         return max(1, min(steps for steps in limits if steps is not None))
+
+    def new_lanes(self) -> MambaState | None:
+        """Return the states that a run which carries them begins with, a row a lane, else None."""
+        if not self.config.carry_state:
+            return None
+        return MambaState.start(self.model.config, self.stages.last.windows * self.stages.accumulate, self.device)
 
     def valid_every(self, cost: Cost) -> int:
         """Steps between validations."""
@@ -129,30 +138,6 @@ class Plan:
         """What a checkpoint says of its training."""
         config = self.config
         return {"objective": config.objective, "strand": config.strand, "context": config.context, "seed": config.seed}
-
-    def measure(self) -> Cost:
-        """Run one batch forward and backward twice, then forward twice, and time the second of each.
-
-        What the first compiles and allocates is no part of the cost. Weights and generators stay as they are.
-        """
-        from genomamba.train.objective import make_collate
-        from genomamba.train.step import backward
-
-        assert self.config.batch_size is not None
-        collate = make_collate(self.config.objective, self.model.config.alphabet, self.config.seed)
-        samples = [self.stream[i] for i in range(self.config.batch_size)]
-        for _ in range(2):
-            start = time.perf_counter()
-            backward(self.model, collate(samples).to(self.device), self.config.batch_size, self.precision)
-            step_s = (time.perf_counter() - start) * self.config.accumulate
-            self.model.zero_grad(set_to_none=True)
-        with torch.no_grad():
-            for _ in range(2):
-                start = time.perf_counter()
-                self.model(collate(samples).inputs.to(self.device))
-                forward_s = time.perf_counter() - start
-        # AdamW's two moments come with the first real step.
-        return Cost(step_s, forward_s, peak_memory_mib() + 8 * count_parameters(self.model) / 2**20)
 
 
 def make_plan(config: PretrainConfig) -> Plan:
@@ -171,35 +156,28 @@ def make_plan(config: PretrainConfig) -> Plan:
     if device.type != "cpu":
         raise ConfigError(f"--device is {config.device!r}; this version trains on cpu")
     threads = set_threads(config.threads)
-    keep_freed_memory()
     given = _given_weights(config)
     config = _resolve(config, device)
     model_config = given.config if given is not None else _model_config(config)
     genome, split = open_data(config, get_alphabet(model_config.alphabet))
-    assert config.context is not None
-    assert config.strand is not None
-    stream = SampleStream(
-        genome,
-        split.train,
-        context=config.context,
-        seed=config.seed,
-        strand="forward" if config.strand == "equivariant" else config.strand,
-        max_n=config.max_n,
-        softmask_weight=config.softmask_weight,
-    )
+    stages = _stages(config)
+    largest = stages.largest.windows * stages.largest.context
+    keep_freed_memory(but_large=config.recompute or largest >= LARGE_BATCH)
+    stream = _stream(config, stages, genome, split)
     longest = max(map(len, split.train))
-    if config.context > longest:
+    if (context := max(turn.context for turn in stages.turns)) > longest:
         _log.warning("--context %s is longer than any training stretch; windows are padded from %s bases on",
-                     f"{config.context:,}", f"{longest:,}")  # fmt: skip
+                     f"{context:,}", f"{longest:,}")  # fmt: skip
     torch.manual_seed(config.seed)
     model = LanguageModel(model_config) if given is None else given
-    model.set_recompute(config.recompute)
+    model.set_recompute(config.recompute, config.recompute_layers)
     config = _resolve_limits(config, model, split)
     return Plan(
         config=config,
         genome=genome,
         split=split,
         stream=stream,
+        stages=stages,
         model=model.to(device),
         limits=Limits(config.max_steps, config.max_tokens, config.max_minutes),
         device=device,
@@ -245,6 +223,13 @@ def _resolve(config: PretrainConfig, device: torch.device) -> PretrainConfig:
     if strand != "forward" and not get_alphabet(config.alphabet).has_complement:
         raise ConfigError(f"--strand {strand} needs a complement, which {config.alphabet} lacks; use --strand forward")
     check_no_leak(direction=direction, objective=config.objective, equivariant=strand == "equivariant")
+    if config.carry_state and config.objective != "next_token":
+        raise ConfigError(
+            "is for causal models, since a state holds what lies left of a window, and this one reads both sides; "
+            "leave it out, or take --objective next_token",
+            option="carry_state",
+        )
+    config = _with_schedule(config, defaults.tokens_per_batch)
     context = config.context or defaults.context
     return dataclasses.replace(
         config,
@@ -265,6 +250,63 @@ def _resolve(config: PretrainConfig, device: torch.device) -> PretrainConfig:
         force=False,
         dry_run=False,
     )
+
+
+def _with_schedule(config: PretrainConfig, tokens_per_batch: int) -> PretrainConfig:
+    """Take context, batch and steps from the schedule, where there is one."""
+    if not config.context_schedule:
+        return config
+    stages = _schedule(config, tokens_per_batch)
+    if config.carry_state:
+        raise ConfigError(
+            "is for one context, since the lanes that it carries change with the windows a batch; leave it out, or "
+            "train by --context in turns with --init",
+            option="carry_state",
+        )
+    steps = sum(turn.steps or 0 for turn in stages.turns)
+    told = {
+        "context": stages.last.context, "batch_size": stages.last.windows, "max_steps": steps,
+        "max_tokens": None, "max_minutes": None,
+    }  # fmt: skip
+    for name, value in told.items():
+        if (given := getattr(config, name)) not in (None, value):
+            flag = f"--{name.replace('_', '-')}"
+            advice = f"which has {value:,} there" if value else "whose steps say when the run ends"
+            raise ConfigError(f"{flag} {given:,} and --context-schedule, {advice}; leave {flag} out")
+    return dataclasses.replace(config, **{name: value for name, value in told.items() if value is not None})
+
+
+def _schedule(config: PretrainConfig, tokens_per_batch: int) -> Stages:
+    return read_schedule(
+        config.context_schedule,
+        batch_size=config.batch_size,
+        tokens_per_batch=tokens_per_batch,
+        rate=config.learning_rate,
+    )
+
+
+def _stages(config: PretrainConfig) -> Stages:
+    assert config.context is not None
+    assert config.batch_size is not None
+    if config.context_schedule:
+        turns = _schedule(config, 0).turns
+    else:
+        turns = (Stage(context=config.context, windows=config.batch_size, rate=config.learning_rate),)
+    return Stages(turns, config.accumulate)
+
+
+def _stream(config: PretrainConfig, stages: Stages, genome: Genome, split: Split) -> Stream:
+    """Return the samples of all turns."""
+    assert config.strand is not None
+    strand: Literal["random", "forward"] = "forward" if config.strand == "equivariant" else config.strand
+    common: dict[str, Any] = {"seed": config.seed, "strand": strand, "softmask_weight": config.softmask_weight}
+    if config.carry_state:
+        lanes = stages.last.windows * stages.accumulate
+        return LaneStream(genome, split.train, context=stages.last.context, lanes=lanes, **common)
+    streams = [
+        SampleStream(genome, split.train, context=turn.context, max_n=config.max_n, **common) for turn in stages.turns
+    ]
+    return streams[0] if len(streams) == 1 else StagedStream(streams, stages.sample_borders())
 
 
 def _model_config(config: PretrainConfig) -> ModelConfig:

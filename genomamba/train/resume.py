@@ -15,6 +15,7 @@ from genomamba.errors import RunError
 from genomamba.files import atomic_folder, read_json, remove_folder, write_json
 from genomamba.model import LanguageModel
 from genomamba.model.checkpoint import load_model, save_model
+from genomamba.model.state import MambaState
 
 __all__ = [
     "Progress",
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 STATE_TENSORS, STATE = "state.safetensors", "state.json"
+LANES, LANE_TENSORS = "lanes/", ("conv", "scan", "position")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -75,11 +77,17 @@ def best_checkpoint(run: Path, progress: Progress) -> Path | None:
 
 
 def save_checkpoint(
-    run: Path, model: LanguageModel, optimizer: torch.optim.Optimizer, progress: Progress, training: dict[str, Any]
+    run: Path,
+    model: LanguageModel,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    training: dict[str, Any],
+    lanes: MambaState | None = None,
 ) -> Path:
     """Write `checkpoints/step-NNNNNNNN`, whole or not at all, and return it.
 
-    `state.safetensors` holds the optimiser's moments by weight name and torch's generator; `state.json` the progress.
+    `state.safetensors` holds the optimiser's moments by weight name, torch's generator, and the states of the lanes
+    where they are carried; `state.json` the progress.
     """
     folder = checkpoint_folder(run, progress.step)
     names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
@@ -87,6 +95,8 @@ def save_checkpoint(
     for parameter, state in optimizer.state.items():
         for key, value in state.items():
             tensors[f"{key}/{names[parameter]}"] = value
+    if lanes is not None:
+        tensors |= {f"{LANES}{name}": getattr(lanes, name).contiguous() for name in LANE_TENSORS}
     with atomic_folder(folder) as temporary:
         save_model(temporary, model, training)
         safetensors.torch.save_file(tensors, str(temporary / STATE_TENSORS))
@@ -99,8 +109,10 @@ def save_progress(run: Path, progress: Progress) -> None:
     write_json(checkpoint_folder(run, progress.step) / STATE, asdict(progress))
 
 
-def load_checkpoint(folder: Path, model: LanguageModel, optimizer: torch.optim.Optimizer) -> Progress:
-    """Fill model, optimiser and torch's generator from a checkpoint and return its progress.
+def load_checkpoint(
+    folder: Path, model: LanguageModel, optimizer: torch.optim.Optimizer
+) -> tuple[Progress, MambaState | None]:
+    """Fill model, optimiser and torch's generator from a checkpoint; return its progress and the states of its lanes.
 
     Raises
     ------
@@ -116,11 +128,14 @@ def load_checkpoint(folder: Path, model: LanguageModel, optimizer: torch.optim.O
     except (SafetensorError, OSError) as error:
         raise RunError(f"{folder / STATE_TENSORS}: damaged or unreadable ({error})") from error
     torch.set_rng_state(tensors.pop("generator"))
+    lanes = [tensors.pop(f"{LANES}{name}", None) for name in LANE_TENSORS]
     parameters = dict(model.named_parameters())
     for path, value in tensors.items():
         key, name = path.split("/", 1)
         optimizer.state[parameters[name]][key] = value.to(parameters[name].device)
-    return Progress(**read_json(folder / STATE))
+    device = model.embedding.weight.device
+    carried = [tensor.to(device) for tensor in lanes if tensor is not None]
+    return Progress(**read_json(folder / STATE)), MambaState(*carried) if carried else None
 
 
 def keep_last(run: Path, count: int, progress: Progress) -> None:

@@ -7,6 +7,7 @@ stream becomes its own gradient, from which backward goes on.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import torch
@@ -18,7 +19,7 @@ from genomamba.model.strand import stack_strands
 from genomamba.train.device import autocast
 from genomamba.train.objective import Batch, token_losses
 
-__all__ = ["backward"]
+__all__ = ["backward", "losses_of"]
 
 # Numbers of one tensor of a piece: 4 MiB of float32.
 NUMBERS_AT_ONCE: Final = 1 << 20
@@ -89,25 +90,50 @@ def _through_the_head(
     piece: int | None,
 ) -> Tensor:
     """Return the loss; add the gradients of last norm and head, and write that of the residual stream over it."""
-    rows, length, width = x_blm.shape
-    size = piece or max(1, NUMBERS_AT_ONCE // (rows * max(width, model.config.vocab_size)))
     loss = torch.zeros((), dtype=torch.float64, device=x_blm.device)
-    for start in range(0, length, size):
-        end = min(start + size, length)
-        parts = [x_blm[:, start:end]]
-        if model.config.equivariant:
-            given, other = x_blm.chunk(2)
-            # The other strand's numbers for these bases lie at its mirror-image positions.
-            parts = [given[:, start:end], other[:, length - end : length - start]]
+    for start, parts in _cut(model, x_blm, piece):
         leaves = [part.detach().clone().requires_grad_() for part in parts]
+        rows = slice(start, start + leaves[0].shape[1])
         with autocast(x_blm.device, precision):
-            logits = [model.logits_of(model.norm_f(leaf)) for leaf in leaves]
-        summed = logits[0] if len(logits) == 1 else logits[0] + logits[1].flip(1)[..., model.complement]
-        losses = token_losses(summed, targets[:, start:end])
-        part_loss = (losses * weights[:, start:end]).sum() / total_weight
+            logits = _logits(model, leaves)
+        losses = token_losses(logits, targets[:, rows])
+        part_loss = (losses * weights[:, rows]).sum() / total_weight
         part_loss.backward()
         loss += part_loss.detach()
         for part, leaf in zip(parts, leaves, strict=True):
             assert leaf.grad is not None
             part.copy_(leaf.grad)
     return loss
+
+
+@torch.no_grad()
+def losses_of(model: LanguageModel, inputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the negative log-likelihood of each target, in nats, (batch, length), without gradients."""
+    x_blm = model.residual(stack_strands(inputs, model.complement) if model.config.equivariant else inputs)
+    return torch.cat(
+        [
+            token_losses(logits, targets[:, start : start + logits.shape[1]])
+            for start, parts in _cut(model, x_blm, None)
+            for logits in [_logits(model, parts)]
+        ],
+        dim=1,
+    )
+
+
+def _cut(model: LanguageModel, x_blm: Tensor, piece: int | None) -> Iterator[tuple[int, list[Tensor]]]:
+    """Give where each piece starts, and its part of the residual stream, one a strand; views, each position once."""
+    rows, length, width = x_blm.shape
+    size = piece or max(1, NUMBERS_AT_ONCE // (rows * max(width, model.config.vocab_size)))
+    for start in range(0, length, size):
+        end = min(start + size, length)
+        if not model.config.equivariant:
+            yield start, [x_blm[:, start:end]]
+            continue
+        given, other = x_blm.chunk(2)
+        # The other strand's numbers for these bases lie at its mirror-image positions.
+        yield start, [given[:, start:end], other[:, length - end : length - start]]
+
+
+def _logits(model: LanguageModel, parts: list[Tensor]) -> Tensor:
+    given, *other = (model.logits_of(model.norm_f(part)) for part in parts)
+    return given + other[0].flip(1)[..., model.complement] if other else given

@@ -33,7 +33,7 @@ def make_batch(rows=3, length=LENGTH):
     generator = torch.Generator().manual_seed(1)
     tokens = torch.randint(7, 11, (2, rows, length), generator=generator)
     weights = torch.randint(0, 3, (rows, length), generator=generator) / 2
-    return Batch(0, tokens[0], tokens[1], weights)
+    return Batch(0, tokens[0], tokens[1], weights, torch.ones(rows, dtype=torch.bool))
 
 
 def by_autograd(model, batch):
@@ -126,7 +126,8 @@ def test_pieces_that_pass_their_state_on_are_one_sequence_with_gradients_cut(rec
     model.set_recompute(bool(recompute), max(1, recompute))
     states, loss = MambaState.start(model.config, 2, dtype=torch.float64), 0.0
     for start in range(0, 30, 10):
-        part = Batch(0, *(x[:, start : start + 10] for x in (batch.inputs, batch.targets, batch.weights)))
+        parts = (x[:, start : start + 10] for x in (batch.inputs, batch.targets, batch.weights))
+        part = Batch(0, *parts, batch.begins)
         share = float(part.weights.sum()) / float(batch.weights.sum())
         one, states = backward(model, part, 1, torch.float32, states=states)
         loss += one * share
