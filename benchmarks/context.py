@@ -71,9 +71,14 @@ def step(*, context: int, **settings: Any) -> dict[str, float]:
         fasta.write_bytes(b">made\n" + drawn.tobytes() + b"\n")
         plan = make_plan(
             PretrainConfig(
-                fasta=(str(fasta),), context=context, valid_share=0.0, test_share=0.0, max_steps=1,
-                cache_dir=folder, **settings,
-            )  # fmt: skip
+                fasta=(str(fasta),),
+                context=context,
+                valid_share=0.0,
+                test_share=0.0,
+                max_steps=1,
+                cache_dir=folder,
+                **settings,
+            )
         )
         cost = measure(plan)
         optimizer = make_optimizer(plan.model, 0.1)

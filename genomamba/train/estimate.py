@@ -28,6 +28,11 @@ __all__ = ["bytes_per_token", "check_fits", "free_memory_mib", "measure"]
 MEASURED_TOKENS: Final = 32_768
 """Batches of more are run in part."""
 MIB: Final = 2**20
+# Of control groups of version 2 and 1: the limit of a container, and what it has taken.
+_LIMITS: Final = (
+    ("memory.max", "memory.current"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+)
 
 
 def measure(plan: Plan) -> Cost:
@@ -140,45 +145,37 @@ def check_fits(plan: Plan, cost: Cost, free_mib: float | None) -> None:
     """
     if free_mib is None:
         return
-    has = _resident_mib()
-    if cost.memory_mib <= has + free_mib:
+    room, largest = _resident_mib() + free_mib, plan.stages.largest
+    if cost.memory_mib <= room:
         return
-    largest = plan.stages.largest
-    tokens = largest.windows * largest.context
+    advice, needed = _what_fits(plan, cost, room)
+    raise RunError(
+        f"a step over {largest.windows} x {largest.context:,} bases takes about {cost.memory_mib / 1024:,.2f} GiB of "
+        f"memory, and there are {room / 1024:,.2f} GiB; {advice} would take {needed / 1024:,.2f} GiB"
+    )
+
+
+def _what_fits(plan: Plan, cost: Cost, room_mib: float) -> tuple[str, float]:
+    """Return the fewest changes of options after which a step fits, and the memory it then takes."""
+    config, largest = plan.model.config, plan.stages.largest
+    now = largest.windows * largest.context * bytes_per_token(config, plan.precision, plan.recomputed_layers) / MIB
 
     def needed(tokens: int, layers: int) -> float:
-        grown = [
-            count * bytes_per_token(plan.model.config, plan.precision, each) / MIB
-            for count, each in ((largest.windows * largest.context, plan.recomputed_layers), (tokens, layers))
-        ]
-        return cost.memory_mib - grown[0] + grown[1]
+        return cost.memory_mib - now + tokens * bytes_per_token(config, plan.precision, layers) / MIB
 
-    room, ways, layers = has + free_mib, [], plan.recomputed_layers
-    if not layers and not plan.model.config.proj_bias:
+    layers, windows, context, advice = plan.recomputed_layers, largest.windows, largest.context, []
+    if not layers and not config.proj_bias:
         layers = 1
-        ways.append(("--recompute", needed(tokens, 1)))
-    if largest.windows > 1:
-        windows = next((n for n in range(largest.windows, 0, -1) if needed(n * largest.context, layers) <= room), 1)
-        ways.append((f"--batch-size {windows}", needed(windows * largest.context, layers)))
-    context = largest.context
-    while context > 1 and needed(context, layers) > room:
+        advice.append("--recompute")
+    while windows > 1 and needed(windows * context, layers) > room_mib:
+        windows -= 1
+    if windows < largest.windows:
+        advice.append(f"--batch-size {windows}")
+    while context > 1 and needed(windows * context, layers) > room_mib:
         context //= 2
-    ways.append((f"--context {context}", needed(context, layers)))
-    enough = next((i for i, (_, mib) in enumerate(ways) if mib <= room), len(ways) - 1)
-    what = " and ".join(
-        text
-        for text, _ in ways[: enough + 1]
-        if "--batch-size" not in text or enough == len(ways) - 1 or text == ways[enough][0]
-    )
-    raise RunError(
-        f"a step over {_words(plan)} takes about {cost.memory_mib / 1024:,.1f} GiB, and there are "
-        f"{room / 1024:,.1f} GiB; {what} would take {ways[enough][1] / 1024:,.1f} GiB"
-    )
-
-
-def _words(plan: Plan) -> str:
-    largest = plan.stages.largest
-    return f"{largest.windows} x {largest.context:,} bases"
+    if context < largest.context:
+        advice.append(f"--context {context}")
+    return " ".join(advice), needed(windows * context, layers)
 
 
 def _resident_mib() -> float:

@@ -18,6 +18,7 @@ def describe_plan(plan: Plan) -> str:
     config, model = plan.config, plan.model.config
     files = ", ".join(sorted({contig.path.name for contig in plan.genome.contigs}))
     limits = (("steps", config.max_steps), ("tokens", config.max_tokens), ("minutes", config.max_minutes))
+    windows = plan.stages.last.windows * plan.stages.accumulate
     strands = "both strands at once" if model.equivariant else f"strand {config.strand}"
     return _table({
         "genome": f"{files}: {_contigs(plan.genome.contigs)}",
@@ -25,7 +26,8 @@ def describe_plan(plan: Plan) -> str:
         "train": _intervals(plan.split.train),
         "validate": _intervals(plan.split.valid),
         "test": _intervals(plan.split.test),
-        "windows": f"strand {plan.stream.strand}, at most {config.max_n:.0%} N, soft-masked bases weigh "
+        "windows": f"strand {'forward' if model.equivariant else config.strand}, "
+        f"{'' if config.carry_state else f'at most {config.max_n:.0%} N, '}soft-masked bases weigh "
         f"{config.softmask_weight:g}, seed {config.seed}",
         "model": f"{config.preset or 'as --init'}: {model.direction}, {_count(model.num_layers, 'layer')}, "
         f"d_model {model.d_model}, d_state {model.d_state}, {count_parameters(plan.model):,} parameters",
@@ -33,7 +35,7 @@ def describe_plan(plan: Plan) -> str:
         f"{', states carried from window to window' if config.carry_state else ''}",
         "turns": _turns(plan.stages) if config.context_schedule else "",
         "optimiser": f"AdamW, learning rate {config.learning_rate:g}, decay {config.weight_decay:g}, "
-        f"warm-up {config.warmup:.0%}, clip {config.clip:g}, {_count(plan.stages.last.windows * plan.stages.accumulate, 'window')} a step",
+        f"warm-up {config.warmup:.0%}, clip {config.clip:g}, {_count(windows, 'window')} a step",
         "stops at": ", ".join(f"--max-{name} {value:,}" for name, value in limits if value is not None),
         "device": f"{plan.device}, {_count(plan.threads, 'thread')}, {config.precision}"
         f"{_recomputed(plan.recomputed_layers)}",
