@@ -161,6 +161,12 @@ class PretrainConfig:
     # Data
     fasta: tuple[str, ...] = field(default=(), metadata={"splits": False})
     """FASTA files, folders or globs; plain, gzip or BGZF. Default: chromosome I of three yeasts, built in."""
+    genomes: str | None = None
+    """Table of genomes to mix, in place of --fasta: name, fasta, weight, species, ... with tabs between."""
+    mix_power: float | None = None
+    """With --genomes: windows are drawn by weight times size to this power. Default: 1, or 0 with weights."""
+    species_token: bool = False
+    """With --genomes: tell the model the species, by a token before the first base."""
     alphabet: Literal["dna", "bytes"] = "dna"
     """dna reads A C G T N; bytes reads any file, one token a byte."""
     contigs: tuple[str, ...] = ()
@@ -175,6 +181,10 @@ class PretrainConfig:
     """BED of stretches held out for validation."""
     test_bed: str | None = None
     """BED of stretches held out for the test."""
+    regions_bed: str | None = None
+    """BED of the stretches to train on; a number in its fourth column weighs them."""
+    exclude_bed: str | None = None
+    """BED of stretches that are neither trained on nor scored."""
     valid_share: float | None = None
     """Share held out in blocks for validation, where none is named. Default: 0.05, at most 10 million bases."""
     test_share: float | None = None
@@ -280,6 +290,8 @@ class PretrainConfig:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ConfigError(f"--{name.replace('_', '-')} is {value}; it must be above 0")
+        if self.mix_power is not None and not -4 <= self.mix_power <= 4:
+            raise ConfigError(f"--mix-power is {self.mix_power}; it must lie between -4 and 4, such as 0.5")
         if (self.valid_share or 0) + (self.test_share or 0) >= 1:
             raise ConfigError("--valid-share and --test-share hold out everything; they must add up to less than 1")
         if self.resume and self.force:

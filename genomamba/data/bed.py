@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from genomamba.coordinates import Interval
@@ -10,7 +11,7 @@ from genomamba.data.genome import Genome
 from genomamba.data.source import DamagedSourceError, Source
 from genomamba.errors import DataError
 
-__all__ = ["merge", "read_bed", "read_intervals"]
+__all__ = ["intersect", "merge", "read_bed", "read_intervals", "read_weighted", "subtract"]
 
 
 def read_bed(path: str | Path, genome: Genome) -> list[Interval]:
@@ -27,9 +28,71 @@ def read_intervals(path: str | Path, genome: Genome) -> list[Interval]:
         With the line: fewer than three columns, positions that are no numbers, empty or past the contig's
         end, a contig that is not there. Without one: a file without stretches.
     """
-    path = Path(path)
-    intervals = []
-    number = 0
+    intervals = [_interval(line, where, genome) for line, where in _lines(Path(path))]
+    if not intervals:
+        raise DataError(f"{path}: no stretch in it; a line is a contig, a start and an end, divided by tabs")
+    return intervals
+
+
+def read_weighted(path: str | Path, genome: Genome) -> dict[float, list[Interval]]:
+    """Read a BED file whose fourth column may be a weight above 0, as in bedGraph: stretches by weight, each joined.
+
+    Lines of three columns, and an empty fourth one or `.`, weigh 1. Raises as `read_intervals`, and `DataError` for
+    another weight.
+    """
+    weighted: dict[float, list[Interval]] = {}
+    for line, where in _lines(Path(path)):
+        columns = line.split("\t") if "\t" in line else line.split()
+        text = columns[3].strip() if len(columns) > 3 else ""
+        try:
+            weight = float(text) if text not in ("", ".") else 1.0
+        except ValueError:
+            weight = math.nan
+        if not 0 < weight < math.inf:
+            raise DataError(f"{where}: the fourth column is {text!r}, expected a weight above 0, or no fourth column")
+        weighted.setdefault(weight, []).append(_interval(line, where, genome))
+    if not weighted:
+        raise DataError(f"{path}: no stretch in it; a line is a contig, a start, an end and a weight, divided by tabs")
+    return {weight: merge(intervals) for weight, intervals in weighted.items()}
+
+
+def subtract(intervals: Iterable[Interval], others: Iterable[Interval]) -> list[Interval]:
+    """Return what of some stretches lies in none of others, in the order of the stretches."""
+    by_contig = _by_contig(others)
+    left = []
+    for interval in intervals:
+        start = interval.start
+        for other in by_contig.get(interval.contig, []):
+            if other.end <= start or other.start >= interval.end:
+                continue
+            if other.start > start:
+                left.append(Interval(interval.contig, start, other.start))
+            start = other.end
+        if start < interval.end:
+            left.append(Interval(interval.contig, start, interval.end))
+    return left
+
+
+def intersect(intervals: Iterable[Interval], others: Iterable[Interval]) -> list[Interval]:
+    """Return what of some stretches lies in others, in the order of the stretches."""
+    by_contig = _by_contig(others)
+    return [
+        Interval(interval.contig, max(interval.start, other.start), min(interval.end, other.end))
+        for interval in intervals
+        for other in by_contig.get(interval.contig, [])
+        if interval.overlaps(other)
+    ]
+
+
+def _by_contig(intervals: Iterable[Interval]) -> dict[str, list[Interval]]:
+    found: dict[str, list[Interval]] = {}
+    for interval in merge(intervals):
+        found.setdefault(interval.contig, []).append(interval)
+    return found
+
+
+def _lines(path: Path) -> Iterator[tuple[str, str]]:
+    """Give the lines of a BED file that hold a stretch, and where each is."""
     try:
         with Source(path) as source:
             lines = b"".join(source.blocks()).decode("utf-8", "replace").split("\n")
@@ -37,10 +100,7 @@ def read_intervals(path: str | Path, genome: Genome) -> list[Interval]:
         raise DataError(f"{path}:1: {error}; copy or download it again") from None
     for number, line in enumerate(lines, 1):
         if line.strip() and not line.startswith(("#", "track", "browser")):
-            intervals.append(_interval(line, f"{path}:{number}", genome))
-    if not intervals:
-        raise DataError(f"{path}: no stretch in it; a line is a contig, a start and an end, divided by tabs")
-    return intervals
+            yield line, f"{path}:{number}"
 
 
 def merge(intervals: Iterable[Interval]) -> list[Interval]:

@@ -72,6 +72,7 @@ class Sample:
     tokens: npt.NDArray[np.int64]
     weights: npt.NDArray[np.float32]
     before: int | None = None
+    species: int | None = None
 
 
 class Stream(Protocol):

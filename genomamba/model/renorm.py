@@ -25,7 +25,7 @@ def renorm(norm: nn.Module, x_blm: Tensor, dtype: torch.dtype) -> Tensor:
     dtype : torch.dtype
         Of the result. The norm is computed in that of x.
     """
-    normalised: Tensor = _Renorm.apply(norm, dtype, x_blm, *norm.parameters())
+    normalised: Tensor = _Renorm.apply(norm, dtype, x_blm, *norm.parameters())  # type: ignore[no-untyped-call]
     return normalised
 
 

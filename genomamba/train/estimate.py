@@ -68,8 +68,8 @@ def _part(plan: Plan, stage: Stage) -> Batch:
     rows = min(stage.windows, max(1, MEASURED_TOKENS // stage.context))
     length = min(stage.context, MEASURED_TOKENS)
     whole = collate([plan.stream[i] for i in range(first, first + rows)])
-    cut = (x[:, :length] for x in (whole.inputs, whole.targets, whole.weights))
-    return Batch(whole.first, *cut, whole.begins).to(plan.device)
+    inputs, targets, weights = (x[:, :length] for x in (whole.inputs, whole.targets, whole.weights))
+    return Batch(whole.first, inputs, targets, weights, whole.begins).to(plan.device)
 
 
 def bytes_per_token(config: ModelConfig, precision: torch.dtype, recomputed_layers: int) -> float:

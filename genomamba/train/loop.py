@@ -62,7 +62,7 @@ def pretrain(config: PretrainConfig, *, command: str, emit: Callable[[str], None
     folder = RunFolder(path, resume=config.resume, force=config.force)
     folder.start(
         command=command,
-        inputs=plan.genome.inputs,
+        inputs=plan.corpus.inputs,
         threads=plan.threads,
         device=str(plan.device),
         precision=plan.config.precision,
@@ -94,9 +94,10 @@ class _Session:
         """Train and evaluate, until the end or until a signal asks to leave."""
         plan, path = self.plan, self.folder.path
         self.folder.write_config(plan.config)
-        self.folder.write_json(
-            "dataset.json", dataset_card(plan.genome, plan.split, plan.genome.alphabet, plan.context)
-        )
+        members = plan.corpus.members
+        genomes = {one.name: (one.share, one.split) for one in members} if len(members) > 1 else None
+        card = dataset_card(plan.genome, plan.split, plan.genome.alphabet, plan.context, genomes)
+        self.folder.write_json("dataset.json", card)
         self._trainer = Trainer(plan, self.folder, self.cost, self.signals)
         if step := self._trainer.progress.step:
             share = self._trainer.share_done

@@ -56,7 +56,10 @@ class Collate(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NextToken:
-    """Predict each base from those before it; [BOS] stands before the first, where no state is carried."""
+    """Predict each base from those before it.
+
+    Before the first stands [BOS], the token of the species, or, where a state is carried, the base that lies there.
+    """
 
     alphabet: str
 
@@ -66,15 +69,17 @@ class NextToken:
         weights = np.stack([sample.weights for sample in samples])
         inputs = shift_right(targets, get_alphabet(self.alphabet))
         for row, sample in enumerate(samples):
-            if sample.before is not None:
-                inputs[row, 0] = sample.before
-        return Batch(samples[0].index, *map(torch.from_numpy, (inputs, targets, weights)), begins(samples))
+            first = sample.species if sample.before is None else sample.before
+            if first is not None:
+                inputs[row, 0] = first
+        return make_batch(samples, inputs, targets, weights)
 
 
 @dataclass(frozen=True, slots=True)
 class Masked:
     """Predict 15 % of the bases: of these 80 % read as [MASK], 10 % as a random base, 10 % as they are.
 
+    The token of the species, where there is one, is read in place of the first base, which is then no target.
     Devlin et al. 2019, "BERT", arXiv:1810.04805, section 3.1. Which positions, is a pure function of (seed, sample id).
     """
 
@@ -90,12 +95,21 @@ class Masked:
         for row, sample in enumerate(samples):
             generator = sample_generator(self.seed, sample.index, "mask")
             weights[row] *= mask_tokens(inputs[row], alphabet, generator)
-        return Batch(samples[0].index, *map(torch.from_numpy, (inputs, targets, weights)), begins(samples))
+            if sample.species is not None:
+                inputs[row, 0], weights[row, 0] = sample.species, 0
+        return make_batch(samples, inputs, targets, weights)
 
 
-def begins(samples: Sequence[Sample]) -> Tensor:
-    """Tell, (batch,) bool, which windows no state is carried into."""
-    return torch.tensor([sample.before is None for sample in samples])
+def make_batch(
+    samples: Sequence[Sample],
+    inputs: npt.NDArray[np.int64],
+    targets: npt.NDArray[np.int64],
+    weights: npt.NDArray[np.float32],
+) -> Batch:
+    """Return what was made of samples, as a batch."""
+    begins = torch.tensor([sample.before is None for sample in samples])
+    read, predicted, weighed = map(torch.from_numpy, (inputs, targets, weights))
+    return Batch(samples[0].index, read, predicted, weighed, begins)
 
 
 def make_collate(objective: str, alphabet: str, seed: int) -> NextToken | Masked:

@@ -14,17 +14,18 @@ import torch
 
 from genomamba.alphabet import Alphabet, get_alphabet
 from genomamba.config import PRESETS, Direction, ModelConfig, Preset, PretrainConfig, check_no_leak
-from genomamba.data.examples import example_paths
 from genomamba.data.genome import Genome
 from genomamba.data.lanes import LaneStream
-from genomamba.data.stream import SampleStream, StagedStream, Stream
-from genomamba.data.windows import Split, make_split
+from genomamba.data.sheet import read_sheet
+from genomamba.data.stream import StagedStream, Stream
+from genomamba.data.windows import Split
 from genomamba.errors import ConfigError
 from genomamba.model import LanguageModel, count_parameters
 from genomamba.model.checkpoint import is_hub_name, load_model
 from genomamba.model.device import choose_device
 from genomamba.model.process import keep_freed_memory, set_threads
 from genomamba.model.state import MambaState
+from genomamba.train.corpus import Corpus, open_corpus, species_ids
 from genomamba.train.device import choose_precision
 from genomamba.train.resume import checkpoints
 from genomamba.train.schedule import Limits
@@ -35,7 +36,6 @@ __all__ = ["Cost", "Plan", "make_plan", "open_data", "run_path"]
 _log = logging.getLogger("genomamba")
 
 DEFAULT_PASSES, DEFAULT_TOKENS_PER_PARAMETER = 10, 100
-DEFAULT_SHARE, MOST_HELD_OUT = 0.05, 10_000_000
 VALIDATIONS_A_RUN: Final = 20
 LARGE_BATCH: Final = 65_536
 """Tokens from which on a batch's tensors are blocks that go back to the system."""
@@ -84,7 +84,7 @@ class Plan:
     ----------
     config : PretrainConfig
         With every default that shapes the run filled in; --config takes it back.
-    genome, split, stream
+    corpus, stream
         The data; `stream` of all turns.
     stages : Stages
         Contexts, batches and learning rates of the run's turns.
@@ -95,8 +95,7 @@ class Plan:
     """
 
     config: PretrainConfig
-    genome: Genome
-    split: Split
+    corpus: Corpus
     stream: Stream
     stages: Stages
     model: LanguageModel
@@ -104,6 +103,16 @@ class Plan:
     device: torch.device
     precision: torch.dtype
     threads: int
+
+    @property
+    def genome(self) -> Genome:
+        """All bases of the run."""
+        return self.corpus.genome
+
+    @property
+    def split(self) -> Split:
+        """What of them trains, validates and tests."""
+        return self.corpus.split
 
     @property
     def context(self) -> int:
@@ -137,7 +146,9 @@ class Plan:
     def training_facts(self) -> dict[str, Any]:
         """What a checkpoint says of its training."""
         config = self.config
-        return {"objective": config.objective, "strand": config.strand, "context": config.context, "seed": config.seed}
+        facts = {"objective": config.objective, "strand": config.strand, "context": config.context, "seed": config.seed}
+        tokens = {member.name: member.species for member in self.corpus.members if member.species is not None}
+        return facts | ({"species_tokens": tokens} if tokens else {})
 
 
 def make_plan(config: PretrainConfig) -> Plan:
@@ -159,11 +170,13 @@ def make_plan(config: PretrainConfig) -> Plan:
     given = _given_weights(config)
     config = _resolve(config, device)
     model_config = given.config if given is not None else _model_config(config)
-    genome, split = open_data(config, get_alphabet(model_config.alphabet))
+    corpus = open_corpus(config, get_alphabet(model_config.alphabet))
+    split = corpus.split
+    _check_room(corpus, model_config)
     stages = _stages(config)
     largest = stages.largest.windows * stages.largest.context
     keep_freed_memory(but_large=config.recompute or largest >= LARGE_BATCH)
-    stream = _stream(config, stages, genome, split)
+    stream = _stream(config, stages, corpus)
     longest = max(map(len, split.train))
     if (context := max(turn.context for turn in stages.turns)) > longest:
         _log.warning("--context %s is longer than any training stretch; windows are padded from %s bases on",
@@ -174,8 +187,7 @@ def make_plan(config: PretrainConfig) -> Plan:
     config = _resolve_limits(config, model, split)
     return Plan(
         config=config,
-        genome=genome,
-        split=split,
+        corpus=corpus,
         stream=stream,
         stages=stages,
         model=model.to(device),
@@ -235,6 +247,9 @@ def _resolve(config: PretrainConfig, device: torch.device) -> PretrainConfig:
         config,
         valid_bed=_absolute(config.valid_bed),
         test_bed=_absolute(config.test_bed),
+        regions_bed=_absolute(config.regions_bed),
+        exclude_bed=_absolute(config.exclude_bed),
+        genomes=_absolute(config.genomes),
         chrom_map=_absolute(config.chrom_map),
         init=config.init if config.init is None or is_hub_name(config.init) else os.path.abspath(config.init),
         fasta=tuple(map(os.path.abspath, config.fasta)),
@@ -273,7 +288,7 @@ def _with_schedule(config: PretrainConfig, tokens_per_batch: int) -> PretrainCon
             flag = f"--{name.replace('_', '-')}"
             advice = f"which has {value:,} there" if value else "whose steps say when the run ends"
             raise ConfigError(f"{flag} {given:,} and --context-schedule, {advice}; leave {flag} out")
-    return dataclasses.replace(config, **{name: value for name, value in told.items() if value is not None})
+    return dataclasses.replace(config, context=stages.last.context, batch_size=stages.last.windows, max_steps=steps)
 
 
 def _schedule(config: PretrainConfig, tokens_per_batch: int) -> Stages:
@@ -295,18 +310,43 @@ def _stages(config: PretrainConfig) -> Stages:
     return Stages(turns, config.accumulate)
 
 
-def _stream(config: PretrainConfig, stages: Stages, genome: Genome, split: Split) -> Stream:
+def _stream(config: PretrainConfig, stages: Stages, corpus: Corpus) -> Stream:
     """Return the samples of all turns."""
     assert config.strand is not None
     strand: Literal["random", "forward"] = "forward" if config.strand == "equivariant" else config.strand
-    common: dict[str, Any] = {"seed": config.seed, "strand": strand, "softmask_weight": config.softmask_weight}
     if config.carry_state:
-        lanes = stages.last.windows * stages.accumulate
-        return LaneStream(genome, split.train, context=stages.last.context, lanes=lanes, **common)
+        if corpus.is_mixed:
+            raise ConfigError(
+                "reads windows in the order of the bases, and a mixture draws them; leave it out, or give one genome "
+                "by --fasta, without weights of regions",
+                option="carry_state",
+            )
+        return LaneStream(
+            corpus.genome,
+            corpus.split.train,
+            context=stages.last.context,
+            lanes=stages.last.windows * stages.accumulate,
+            seed=config.seed,
+            strand=strand,
+            softmask_weight=config.softmask_weight,
+        )
     streams = [
-        SampleStream(genome, split.train, context=turn.context, max_n=config.max_n, **common) for turn in stages.turns
+        corpus.stream(context=turn.context, seed=config.seed, strand=strand, max_n=config.max_n)
+        for turn in stages.turns
     ]
     return streams[0] if len(streams) == 1 else StagedStream(streams, stages.sample_borders())
+
+
+def _check_room(corpus: Corpus, model_config: ModelConfig) -> None:
+    """Raise `ConfigError` where the tokens of species do not all have a row of the embedding."""
+    tokens = {member.species for member in corpus.members if member.species is not None}
+    if tokens and max(tokens) >= model_config.vocab_size:
+        first = get_alphabet(model_config.alphabet).used_ids
+        raise ConfigError(
+            f"needs {len(tokens)} token ids, and the weights of --init have {max(0, model_config.vocab_size - first)} "
+            f"that stand for nothing, from {first} on; leave it out, or train from scratch",
+            option="species_token",
+        )
 
 
 def _model_config(config: PretrainConfig) -> ModelConfig:
@@ -316,10 +356,21 @@ def _model_config(config: PretrainConfig) -> ModelConfig:
     shape: dict[str, Any] = PRESETS[config.preset] | {name: size for name, size in given.items() if size is not None}
     return ModelConfig(
         alphabet=config.alphabet,
+        vocab_rows=_rows(config),
         direction=config.direction,
         equivariant=config.strand == "equivariant",
         **shape,
     )
+
+
+def _rows(config: PretrainConfig) -> int:
+    """Return the rows of the embedding: 0 for the alphabet's own, more where species need them, a multiple of 8."""
+    if not config.species_token or config.genomes is None:
+        return 0
+    alphabet = get_alphabet(config.alphabet)
+    tokens = species_ids(read_sheet(config.genomes), alphabet)
+    needed = alphabet.used_ids + len(tokens)
+    return 0 if needed <= alphabet.vocab_size else -(-needed // 8) * 8
 
 
 def _absolute(path: str | None) -> str | None:
@@ -329,29 +380,8 @@ def _absolute(path: str | None) -> str | None:
 
 def open_data(config: PretrainConfig, alphabet: Alphabet) -> tuple[Genome, Split]:
     """Open the genome of a run and divide it, as its settings say; raises as `make_plan` does."""
-    test = config.test
-    paths: list[str | Path] = list(config.fasta)
-    if not paths:
-        examples = example_paths()
-        paths = [species["fasta"] for species in examples.values()]
-    genome = Genome.open(
-        paths, alphabet, cache_dir=config.cache_dir, contigs=config.contigs, chrom_map=config.chrom_map
-    )
-    if not config.fasta and not config.contigs and not test and config.test_bed is None:
-        learnt = genome.contigs[0].path
-        test = tuple(contig.name for contig in genome.contigs if contig.path != learnt)
-    default_share = min(DEFAULT_SHARE, MOST_HELD_OUT / sum(contig.length for contig in genome.contigs))
-    split = make_split(
-        genome,
-        valid=config.valid,
-        test=test,
-        valid_bed=config.valid_bed,
-        test_bed=config.test_bed,
-        valid_share=default_share if config.valid_share is None else config.valid_share,
-        test_share=default_share if config.test_share is None else config.test_share,
-        seed=config.seed,
-    )
-    return genome, split
+    corpus = open_corpus(config, alphabet)
+    return corpus.genome, corpus.split
 
 
 def _resolve_limits(config: PretrainConfig, model: LanguageModel, split: Split) -> PretrainConfig:
@@ -362,9 +392,10 @@ def _resolve_limits(config: PretrainConfig, model: LanguageModel, split: Split) 
 
 
 def run_path(config: PretrainConfig) -> Path:
-    """Where the run goes: --out, or runs/NAME after the first FASTA."""
+    """Where the run goes: --out, or runs/NAME after the first FASTA, or the table of genomes."""
     if config.out:
         return Path(config.out)
-    name = Path(config.fasta[0]).name.split(".")[0] if config.fasta else "yeasts"
+    given = config.fasta[0] if config.fasta else config.genomes or "yeasts"
+    name = Path(given).name.split(".")[0]
     # A glob or a hidden file gives no name.
     return Path("runs", re.sub(r"[^\w-]", "", name) or "run")

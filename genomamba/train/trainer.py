@@ -11,7 +11,7 @@ from torch import nn
 from genomamba.data.stream import make_loader
 from genomamba.errors import RunError
 from genomamba.metrics import bits_per_base, perplexity
-from genomamba.train.evaluate import Scorer, total
+from genomamba.train.evaluate import Scorer, by_genome, total
 from genomamba.train.log import MetricsLog, ProgressBar, tell
 from genomamba.train.objective import Batch, make_collate
 from genomamba.train.optimizer import make_optimizer
@@ -115,7 +115,8 @@ class Trainer:
         self.progress.validated_step = self.progress.step
         if not plan.split.valid:
             return
-        scored = total(self.scorer(plan.model, plan.split.valid, max_bases=plan.config.valid_bases))
+        by_contig = self.scorer(plan.model, plan.split.valid, max_bases=plan.config.valid_bases)
+        scored = total(by_contig)
         if not scored.bases:
             return
         loss = scored.nats / scored.bases
@@ -124,9 +125,12 @@ class Trainer:
         self.valid_bits = bits_per_base(scored.nats, scored.bases)
         self._tick()
         self._write_row("valid", loss)
+        genomes = by_genome(by_contig) if len(plan.corpus.members) > 1 else {}
+        each = ", ".join(f"{name} {bits_per_base(one.nats, one.bases):.4f}" for name, one in genomes.items())
         tell(
             f"step {self.progress.step:,}, {self.share_done:.0%} done after {self.progress.elapsed_s:,.0f} s: "
             f"{self.valid_bits:.4f} bits per held-out base"
+            f"{f' ({each})' if each else ''}"
         )
         if self.progress.best_bits is None or self.valid_bits < self.progress.best_bits:
             self.progress.best_bits, self.progress.best_step = self.valid_bits, self.progress.step
@@ -216,4 +220,5 @@ def _make_scorer(plan: Plan) -> Scorer:
         context=plan.context,
         batch_size=plan.stages.last.windows,
         seed=plan.config.seed,
+        species=plan.corpus.species,
     )

@@ -22,6 +22,7 @@ def describe_plan(plan: Plan) -> str:
     strands = "both strands at once" if model.equivariant else f"strand {config.strand}"
     return _table({
         "genome": f"{files}: {_contigs(plan.genome.contigs)}",
+        "mixture": _mixture(plan),
         "left out": _contigs(plan.genome.excluded),
         "train": _intervals(plan.split.train),
         "validate": _intervals(plan.split.valid),
@@ -64,6 +65,13 @@ def describe_cost(plan: Plan, cost: Cost) -> str:
         "time": f"about {_duration(tokens / speed)} of training at {speed:,.0f} "
         f"bases/s as measured, {_duration(scoring_s)} of validation and scoring",
     })  # fmt: skip
+
+
+def _mixture(plan: Plan) -> str:
+    if len(plan.corpus.members) == 1:
+        return ""
+    tokens = ", each by its species' token" if plan.corpus.species else ""
+    return ", ".join(f"{one.name} {one.share:.1%}" for one in plan.corpus.members) + f" of the windows{tokens}"
 
 
 def _turns(stages: Stages) -> str:
