@@ -19,6 +19,7 @@ def describe_plan(plan: Plan) -> str:
     files = ", ".join(sorted({contig.path.name for contig in plan.genome.contigs}))
     limits = (("steps", config.max_steps), ("tokens", config.max_tokens), ("minutes", config.max_minutes))
     windows = plan.stages.last.windows * plan.stages.accumulate
+    soft = " or ".join(dict.fromkeys(f"{one.softmask_weight:g}" for one in plan.corpus.members))
     strands = "both strands at once" if model.equivariant else f"strand {config.strand}"
     return _table({
         "genome": f"{files}: {_contigs(plan.genome.contigs)}",
@@ -29,7 +30,7 @@ def describe_plan(plan: Plan) -> str:
         "test": _intervals(plan.split.test),
         "windows": f"strand {'forward' if model.equivariant else config.strand}, "
         f"{'' if config.carry_state else f'at most {config.max_n:.0%} N, '}soft-masked bases weigh "
-        f"{config.softmask_weight:g}, seed {config.seed}",
+        f"{soft}, seed {config.seed}",
         "model": f"{config.preset or 'as --init'}: {model.direction}, {_count(model.num_layers, 'layer')}, "
         f"d_model {model.d_model}, d_state {model.d_state}, {count_parameters(plan.model):,} parameters",
         "objective": f"{config.objective}, {strands}, {plan.context:,} bases of context"
