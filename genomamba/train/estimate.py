@@ -27,6 +27,8 @@ __all__ = ["bytes_per_token", "check_fits", "free_memory_mib", "measure"]
 
 MEASURED_TOKENS: Final = 32_768
 """Batches of more are run in part."""
+FEWEST_MEASURED, MEASURED_WORK = 2_048, 1 << 34
+"""Of large models less is run, as many tokens as make so much work with their parameters, but so many at least."""
 MIB: Final = 2**20
 # Of control groups of version 2 and 1: the limit of a container, and what it has taken.
 _LIMITS: Final = (
@@ -65,8 +67,9 @@ def _part(plan: Plan, stage: Stage) -> Batch:
     """Return the first windows of a turn as they are, or as much of them as is measured."""
     first = plan.stages.sample_borders()[-1]
     collate = make_collate(plan.config.objective, plan.model.config.alphabet, plan.config.seed)
-    rows = min(stage.windows, max(1, MEASURED_TOKENS // stage.context))
-    length = min(stage.context, MEASURED_TOKENS)
+    tokens = min(MEASURED_TOKENS, max(FEWEST_MEASURED, MEASURED_WORK // count_parameters(plan.model)))
+    rows = min(stage.windows, max(1, tokens // stage.context))
+    length = min(stage.context, tokens)
     whole = collate([plan.stream[i] for i in range(first, first + rows)])
     inputs, targets, weights = (x[:, :length] for x in (whole.inputs, whole.targets, whole.weights))
     return Batch(whole.first, inputs, targets, weights, whole.begins).to(plan.device)

@@ -99,6 +99,10 @@ def test_a_large_batch_is_run_in_part_and_the_rest_is_reckoned(make_config, monk
     assert not part.is_measured
     # A second for an eighth of a batch, three batches a step.
     assert (part.step_s, part.forward_s) == (24.0, 8.0)
+    monkeypatch.setattr(estimate, "FEWEST_MEASURED", 100)
+    monkeypatch.setattr(estimate, "MEASURED_WORK", 300 * sum(one.numel() for one in plan.model.parameters()))
+    measure(plan)
+    assert seen[-1].inputs.shape == (1, 300)
     assert all(parameter.grad is None for parameter in plan.model.parameters())
 
 
