@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from genomamba.coordinates import Interval
+from genomamba.data.stream import Sample
 from genomamba.errors import ConfigError
 from genomamba.train.objective import NextToken, token_losses
 from genomamba.train.resume import checkpoints
@@ -72,12 +74,9 @@ def test_without_its_states_a_run_that_goes_on_would_differ(make_config, make_tr
 
 
 def test_a_state_begins_anew_with_a_window_that_follows_none():
-    collate, made = NextToken("dna"), []
-    for before in (None, 9):
-        weights = np.ones(3, np.float32)
-        made.append(dataclasses.make_dataclass("S", ["index", "tokens", "weights", "before"])(
-            0, np.array([7, 8, 9]), weights, before))  # fmt: skip
-    batch = collate(made)
+    tokens, weights = np.array([7, 8, 9]), np.ones(3, np.float32)
+    made = [Sample(0, Interval("one", 0, 3), "+", tokens, weights, before) for before in (None, 9)]
+    batch = NextToken("dna")(made)
     assert batch.begins.tolist() == [True, False]
     assert batch.inputs.tolist() == [[2, 7, 8], [9, 7, 8]]
 
