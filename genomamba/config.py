@@ -161,6 +161,12 @@ class PretrainConfig:
     # Data
     fasta: tuple[str, ...] = field(default=(), metadata={"splits": False})
     """FASTA files, folders or globs; plain, gzip or BGZF. Default: chromosome I of three yeasts, built in."""
+    genomes: str | None = None
+    """Table of genomes to mix, in place of --fasta: name, fasta, weight, species, ... with tabs between."""
+    mix_power: float | None = None
+    """With --genomes: windows are drawn by weight times size to this power. Default: 1, or 0 with weights."""
+    species_token: bool = False
+    """With --genomes: tell the model the species, by a token before the first base."""
     alphabet: Literal["dna", "bytes"] = "dna"
     """dna reads A C G T N; bytes reads any file, one token a byte."""
     contigs: tuple[str, ...] = ()
@@ -175,6 +181,10 @@ class PretrainConfig:
     """BED of stretches held out for validation."""
     test_bed: str | None = None
     """BED of stretches held out for the test."""
+    regions_bed: str | None = None
+    """BED of the stretches to train on; a number in its fourth column weighs them."""
+    exclude_bed: str | None = None
+    """BED of stretches that are neither trained on nor scored."""
     valid_share: float | None = None
     """Share held out in blocks for validation, where none is named. Default: 0.05, at most 10 million bases."""
     test_share: float | None = None
@@ -210,6 +220,11 @@ class PretrainConfig:
     # Optimisation
     context: int | None = None
     """Bases that the model sees at once. Default: 1,024."""
+    context_schedule: tuple[str, ...] = ()
+    """Contexts by turns, each CONTEXT:STEPS, as in 1024:2000,8192:500. CONTEXT:STEPS:WINDOWS:RATE also tells the
+    windows a batch and the peak learning rate of a turn; default: the bases a batch, and the rate, of the run."""
+    carry_state: bool = False
+    """Read consecutive windows, and begin each with the state that the one before it left; causal models only."""
     batch_size: int | None = None
     """Windows a step and accumulation. Default: as many as make 8,192 bases."""
     accumulate: int = 1
@@ -240,7 +255,9 @@ class PretrainConfig:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of training's matrix products; auto is bfloat16 where the CPU has it. Held-out figures are in float32."""
     recompute: bool = False
-    """Keep only the inputs of each mixer and compute the rest again in backward: less memory, more time."""
+    """Keep only the input of each layer and compute the rest again in backward: less memory, more time."""
+    recompute_layers: int = 1
+    """With --recompute: keep the input of every so many layers, and run those between once more."""
     threads: int | None = None
     """CPU threads. Default: the CPU set, SLURM_CPUS_PER_TASK."""
     workers: int | None = None
@@ -273,6 +290,8 @@ class PretrainConfig:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ConfigError(f"--{name.replace('_', '-')} is {value}; it must be above 0")
+        if self.mix_power is not None and not -4 <= self.mix_power <= 4:
+            raise ConfigError(f"--mix-power is {self.mix_power}; it must lie between -4 and 4, such as 0.5")
         if (self.valid_share or 0) + (self.test_share or 0) >= 1:
             raise ConfigError("--valid-share and --test-share hold out everything; they must add up to less than 1")
         if self.resume and self.force:
@@ -281,7 +300,7 @@ class PretrainConfig:
 
 _POSITIVE: Final = (
     *("context", "batch_size", "accumulate", "max_steps", "max_tokens", "max_minutes"),
-    *("learning_rate", "clip", "threads", "valid_every", "valid_bases", "checkpoint_every", "keep"),
+    *("learning_rate", "clip", "threads", "recompute_layers", "valid_every", "valid_bases", "checkpoint_every", "keep"),
 )
 
 

@@ -219,7 +219,7 @@ class Fit:
         if found:
             assert self.run_folder is not None
             self._fill(found[-1])
-            self.progress = read_state(found[-1], self.model, self.optimizer)
+            self.progress, _ = read_state(found[-1], self.model, self.optimizer)
             if (best := best_checkpoint(self.run_folder, self.progress)) is not None:
                 # To build a head draws its weights, which what was read of the generator is not to know of.
                 with torch.random.fork_rng(devices=[]):

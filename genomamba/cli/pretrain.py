@@ -65,6 +65,8 @@ def _go_on_with_saved_config(namespace: argparse.Namespace) -> None:
     saved = Path(given.get("out", "")) / "config.yaml"
     if "out" in given and saved.is_file():
         namespace.saved = str(saved)
-    elif "fasta" not in given:
+    elif "fasta" not in given and "genomes" not in given:
         where = given.get("out", "--resume")
-        raise RunError(f"{where}: no run here to go on with; name one by --out, or give --fasta to start it")
+        raise RunError(
+            f"{where}: no run here to go on with; name one by --out, or give --fasta or --genomes to start it"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from genomamba.data.genome import Genome
 from genomamba.data.source import DamagedSourceError, Source
 from genomamba.errors import DataError
 
-__all__ = ["BedLine", "merge", "read_bed", "read_intervals", "read_lines"]
+__all__ = ["BedLine", "intersect", "merge", "read_bed", "read_intervals", "read_lines", "read_weighted", "subtract"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,62 @@ def read_intervals(path: str | Path, genome: Genome) -> list[Interval]:
         end, a contig that is not there. Without one: a file without stretches.
     """
     return [line.interval for line in read_lines(path, genome)]
+
+
+def read_weighted(path: str | Path, genome: Genome) -> dict[float, list[Interval]]:
+    """Read a BED file whose fourth column may be a weight above 0, as in bedGraph: stretches by weight, each joined.
+
+    Lines of three columns, and an empty fourth one or `.`, weigh 1. Raises as `read_intervals`, and `DataError` for
+    another weight.
+    """
+    weighted: dict[float, list[Interval]] = {}
+    for line in read_lines(path, genome):
+        text = line.columns[3].strip() if len(line.columns) > 3 else ""
+        try:
+            weight = float(text) if text not in ("", ".") else 1.0
+        except ValueError:
+            weight = math.nan
+        if not 0 < weight < math.inf:
+            raise DataError(
+                f"{path}:{line.number}: the fourth column is {text!r}, expected a weight above 0, or no fourth column"
+            )
+        weighted.setdefault(weight, []).append(line.interval)
+    return {weight: merge(intervals) for weight, intervals in weighted.items()}
+
+
+def subtract(intervals: Iterable[Interval], others: Iterable[Interval]) -> list[Interval]:
+    """Return what of some stretches lies in none of others, in the order of the stretches."""
+    by_contig = _by_contig(others)
+    left = []
+    for interval in intervals:
+        start = interval.start
+        for other in by_contig.get(interval.contig, []):
+            if other.end <= start or other.start >= interval.end:
+                continue
+            if other.start > start:
+                left.append(Interval(interval.contig, start, other.start))
+            start = other.end
+        if start < interval.end:
+            left.append(Interval(interval.contig, start, interval.end))
+    return left
+
+
+def intersect(intervals: Iterable[Interval], others: Iterable[Interval]) -> list[Interval]:
+    """Return what of some stretches lies in others, in the order of the stretches."""
+    by_contig = _by_contig(others)
+    return [
+        Interval(interval.contig, max(interval.start, other.start), min(interval.end, other.end))
+        for interval in intervals
+        for other in by_contig.get(interval.contig, [])
+        if interval.overlaps(other)
+    ]
+
+
+def _by_contig(intervals: Iterable[Interval]) -> dict[str, list[Interval]]:
+    found: dict[str, list[Interval]] = {}
+    for interval in merge(intervals):
+        found.setdefault(interval.contig, []).append(interval)
+    return found
 
 
 def read_lines(path: str | Path, genome: Genome) -> Iterator[BedLine]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -19,14 +19,26 @@ _BLOCK: Final = 1 << 20
 _SETS: Final = ("train", "valid", "test")
 
 
-def dataset_card(genome: Genome, split: Split, alphabet: Alphabet, context: int) -> dict[str, Any]:
+def dataset_card(
+    genome: Genome,
+    split: Split,
+    alphabet: Alphabet,
+    context: int,
+    genomes: Mapping[str, tuple[float, Split]] | None = None,
+) -> dict[str, Any]:
     """Describe a split, in plain values for JSON.
+
+    Parameters
+    ----------
+    genomes : mapping of str to (float, Split), optional
+        Of a mixture, each genome's share of the windows, and its part of the split.
 
     Returns
     -------
     card : dict
         `splits`: for each of train, valid and test `intervals`, `contigs` and `windows` (numbers; windows of
         `context`), `bases`, and for `dna` `acgt`, `n_share`, `softmask_share`, `gc` (among ACGT), else None.
+        `genomes`, of a mixture: name, share and `splits` of each.
         `contigs`: name, length and set of each, sets joined by `+` where there are several. `excluded`: name
         and length. `inputs`: as `Genome.inputs`.
     """
@@ -35,7 +47,7 @@ def dataset_card(genome: Genome, split: Split, alphabet: Alphabet, context: int)
     for name, intervals in sets.items():
         for contig in {interval.contig for interval in intervals}:
             members.setdefault(contig, []).append(name)
-    return {
+    card = {
         "splits": {name: _describe(genome, intervals, alphabet, context) for name, intervals in sets.items()},
         "contigs": [
             {"name": c.name, "length": c.length, "split": "+".join(members.get(c.name, []))} for c in genome.contigs
@@ -43,6 +55,16 @@ def dataset_card(genome: Genome, split: Split, alphabet: Alphabet, context: int)
         "excluded": [{"name": c.name, "length": c.length} for c in genome.excluded],
         "inputs": genome.inputs,
     }
+    if genomes:
+        card["genomes"] = [
+            {
+                "name": name,
+                "share": share,
+                "splits": {part: _describe(genome, getattr(own, part), alphabet, context) for part in _SETS},
+            }
+            for name, (share, own) in genomes.items()
+        ]
+    return card
 
 
 def _describe(genome: Genome, intervals: Sequence[Interval], alphabet: Alphabet, context: int) -> dict[str, Any]:

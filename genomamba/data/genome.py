@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,11 +26,15 @@ _NO_END: Final = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Contig:
-    """One sequence: its name in the FASTA, its length in bases, and its file."""
+    """One sequence: its name, its length in bases, its file, and its name there.
+
+    Both names are the same, save where several genomes are joined.
+    """
 
     name: str
     length: int
     path: Path
+    record: str
 
 
 class Genome:
@@ -104,6 +108,28 @@ class Genome:
             raise ConfigError("no FASTA was given; name files, directories or globs with --fasta")
         caches = [(file, build_cache(file, alphabet, cache_dir=cache_dir, progress=progress)) for file in files]
         return cls(caches, alphabet, contigs=contigs, chrom_map=chrom_map)
+
+    @classmethod
+    def join(cls, members: Mapping[str, Genome]) -> Genome:
+        """Return the contigs of several genomes of one alphabet as those of one, each by the name GENOME/CONTIG."""
+        joined = cls.__new__(cls)
+        joined.alphabet = next(iter(members.values())).alphabet
+        joined._caches = {path: cache for one in members.values() for path, cache in one._caches.items()}
+
+        def named(contigs: Callable[[Genome], tuple[Contig, ...]]) -> tuple[Contig, ...]:
+            return tuple(
+                replace(contig, name=f"{name}/{contig.name}")
+                for name, one in members.items()
+                for contig in contigs(one)
+            )
+
+        joined.contigs, joined.excluded = named(lambda one: one.contigs), named(lambda one: one.excluded)
+        joined._by_name = {contig.name: contig for contig in joined.contigs}
+        kept = {
+            contig.name: joined._caches[contig.path].contigs[contig.record].description for contig in joined.contigs
+        }
+        joined._names = ContigNames(kept, f"{len(members)} genomes", (c.name for c in joined.excluded), {})
+        return joined
 
     @property
     def inputs(self) -> list[dict[str, Any]]:
@@ -179,7 +205,7 @@ class Genome:
                 f"{found.path}: {found.name} has {found.length:,} bases, and 0-based [{start:,}, {end:,}) "
                 "was asked; stay within it, or ask for padding"
             )
-        inside = self._caches[found.path].read(found.name, min(start, found.length), min(end, found.length))
+        inside = self._caches[found.path].read(found.record, min(start, found.length), min(end, found.length))
         if inside.size == end - start:
             return inside
         symbols = np.full(end - start, self.alphabet.symbol_of_text[ord("N")], np.uint8)
@@ -198,7 +224,7 @@ def _all_contigs(caches: Sequence[tuple[Path, CachedFasta]]) -> dict[str, Contig
                 raise DataError(
                     f"{path}: the name {name!r} is in {found[name].path} too; rename one, or give one of the files"
                 )
-            found[name] = Contig(name, cached.length, path)
+            found[name] = Contig(name, cached.length, path, name)
     return found
 
 

@@ -19,13 +19,13 @@ import signal
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import accumulate, count
+from itertools import accumulate, repeat
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.context import ForkServerContext
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +35,9 @@ from genomamba.data.draws import derive_key, mix, permute, sample_generator
 from genomamba.data.genome import Genome
 from genomamba.errors import ConfigError, DataError, GenomambaError
 
-__all__ = ["Sample", "SampleStream", "make_loader", "sample_generator"]
+__all__ = [
+    "Sample", "SampleStream", "StagedStream", "Stream", "make_loader", "sample_generator", "window_start",
+]  # fmt: skip
 
 Batch = TypeVar("Batch")
 
@@ -59,6 +61,9 @@ class Sample:
     weights : (context,), float32
         Weight of each base in the loss: 0 where it is no target (N, padding), the soft-mask weight where it
         is lower case, else 1.
+    before : int or None
+        Token that lies before the first, where the window follows on the one that its lane read before it; None
+        where a state begins anew.
     """
 
     index: int
@@ -66,6 +71,14 @@ class Sample:
     strand: Literal["+", "-"]
     tokens: npt.NDArray[np.int64]
     weights: npt.NDArray[np.float32]
+    before: int | None = None
+    species: int | None = None
+
+
+class Stream(Protocol):
+    """Samples by number, without end; picklable."""
+
+    def __getitem__(self, index: int) -> Sample: ...
 
 
 class SampleStream:
@@ -134,7 +147,8 @@ class SampleStream:
             interval = self.interval(index, attempt)
             symbols = self.genome.fetch(interval.contig, interval.start, interval.end)
             if np.count_nonzero(self._is_n[symbols]) <= self.max_n * symbols.size:
-                return self._sample(index, interval, symbols)
+                is_reverse = self.strand == "random" and bool(mix(self._strand + index) & 1)
+                return self.make_sample(index, interval, symbols, is_reverse=is_reverse)
         raise DataError(
             f"{self.genome.contigs[0].path}: {_ATTEMPTS} windows of {self.context:,} bases drawn for sample "
             f"{index} all hold more than {self.max_n:.0%} N; raise --max-n, or name other --contigs"
@@ -150,41 +164,62 @@ class SampleStream:
         number = bisect_right(self._ends, window)
         region = self.regions[number]
         draw = mix(mix(self._offset ^ mix(epoch)) + number)
-        start = _window_start(window - (self._ends[number - 1] if number else 0), len(region), self.context, draw)
+        start = window_start(window - (self._ends[number - 1] if number else 0), len(region), self.context, draw)
         return Interval(region.contig, region.start + start, min(region.start + start + self.context, region.end))
 
-    def _sample(self, index: int, interval: Interval, symbols: npt.NDArray[np.uint8]) -> Sample:
+    def make_sample(
+        self, index: int, interval: Interval, symbols: npt.NDArray[np.uint8], *, is_reverse: bool
+    ) -> Sample:
+        """Return the sample that a window's symbols give on one of the strands."""
         alphabet = self.genome.alphabet
         tokens = np.full(self.context, alphabet.unknown, np.int64)
         weights = np.zeros(self.context, np.float32)
-        reverse = self.strand == "random" and mix(self._strand + index) & 1
         inside = alphabet.token_of_symbol[symbols]
         weight = self._weight_of_symbol[symbols]
-        tokens[: symbols.size] = alphabet.reverse_complement(inside) if reverse else inside
-        weights[: symbols.size] = weight[::-1] if reverse else weight
-        return Sample(index, interval, "-" if reverse else "+", tokens, weights)
+        tokens[: symbols.size] = alphabet.reverse_complement(inside) if is_reverse else inside
+        weights[: symbols.size] = weight[::-1] if is_reverse else weight
+        return Sample(index, interval, "-" if is_reverse else "+", tokens, weights)
+
+
+class StagedStream:
+    """Samples of several streams by turns: from the first number of each turn on, those of its stream.
+
+    Parameters
+    ----------
+    streams : sequence of Stream
+        One a turn.
+    firsts : sequence of int
+        Number of the first sample of each turn, ascending from 0.
+    """
+
+    def __init__(self, streams: Sequence[Stream], firsts: Sequence[int]) -> None:
+        self._streams, self._firsts = tuple(streams), list(firsts)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Return sample `index`."""
+        return self._streams[bisect_right(self._firsts, index) - 1][index]
 
 
 def make_loader(
-    stream: SampleStream,
+    stream: Stream,
     *,
     first: int,
-    batch_size: int,
+    batch_size: int | Iterable[int],
     collate: Callable[[list[Sample]], Batch],
     workers: int,
 ) -> Iterator[Batch]:
-    """Yield batches of consecutive samples, [first, first + batch_size) and on, without end.
+    """Yield batches of consecutive samples, [first, first + batch_size) and on.
 
     Content and order do not depend on the number of workers.
 
     Parameters
     ----------
-    stream : SampleStream
+    stream : Stream
         The samples.
     first : int
         Number of the first sample.
-    batch_size : int
-        Samples in a batch.
+    batch_size : int or iterable of int
+        Samples in a batch, without end; or in each batch, to the iterable's end.
     collate : callable
         Turns a list of samples into a batch; it must be picklable where there are workers.
     workers : int
@@ -199,9 +234,9 @@ def make_loader(
     from torch.utils.data import DataLoader
 
     loader: DataLoader[Any] = DataLoader(
-        _Batches(stream, batch_size, collate),  # type: ignore[arg-type]
+        _Batches(stream, collate),  # type: ignore[arg-type]
         batch_size=None,
-        sampler=count(first, batch_size),
+        sampler=_ranges(first, repeat(batch_size) if isinstance(batch_size, int) else batch_size),
         num_workers=workers,
         collate_fn=_unchanged,
         multiprocessing_context=_forkserver() if workers else None,
@@ -260,25 +295,30 @@ class _LeaveWith:
 
 
 class _Batches:
-    """Batches by number of their first sample; an error travels as a value, so that it stays one line."""
+    """Batches by their first sample and their size; an error travels as a value, so that it stays one line."""
 
-    def __init__(self, stream: SampleStream, size: int, collate: Callable[[list[Sample]], Any]) -> None:
+    def __init__(self, stream: Stream, collate: Callable[[list[Sample]], Any]) -> None:
         self._stream = stream
-        self._size = size
         self._collate = collate
 
-    def __getitem__(self, first: int) -> Any:
+    def __getitem__(self, batch: range) -> Any:
         try:
-            return self._collate([self._stream[i] for i in range(first, first + self._size)])
+            return self._collate([self._stream[i] for i in batch])
         except GenomambaError as error:
             return error
+
+
+def _ranges(first: int, sizes: Iterable[int]) -> Iterator[range]:
+    for size in sizes:
+        yield range(first, first + size)
+        first += size
 
 
 def _unchanged(batch: Any) -> Any:
     return batch
 
 
-def _window_start(number: int, length: int, context: int, draw: int) -> int:
+def window_start(number: int, length: int, context: int, draw: int) -> int:
     """Return where window `number` of a region starts, from the region's start.
 
     length // context windows lie end to end from an offset. Where the offset leaves room for one fewer, the last one

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
-from typing import cast
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from genomamba.alphabet import get_alphabet
 from genomamba.config import ModelConfig
@@ -19,6 +20,7 @@ from genomamba.model.mixer import Mixer
 from genomamba.model.packing import borders_of, unpad
 from genomamba.model.state import MambaState
 from genomamba.model.strand import merge_strands, pack_strands, stack_strands, unpack_strands
+from genomamba_kernels import MixerState
 
 __all__ = ["LanguageModel", "count_parameters"]
 
@@ -49,6 +51,7 @@ class LanguageModel(nn.Module):
         super().__init__()
         self.config = config
         self.predicts_bases = True
+        self.recompute_layers = 1
         self.embedding = nn.Embedding(config.vocab_size, config.d_model)
         self.layers = nn.ModuleList(Block(config) for _ in range(config.num_layers))
         self.norm_f = make_norm(config)
@@ -88,20 +91,46 @@ class LanguageModel(nn.Module):
         """Give the residual blocks, first to last."""
         return (cast("Block", layer) for layer in self.layers)
 
-    def set_recompute(self, recompute: bool) -> None:
-        """Let every mixer keep only its input for backward and compute the rest again: less memory, more time."""
+    def set_recompute(self, recompute: bool, layers: int = 1) -> None:
+        """Let every block keep only its input for backward and compute the rest again: less memory, more time.
+
+        Parameters
+        ----------
+        recompute : bool
+            Whether to.
+        layers : int
+            Keep the input of every so many blocks alone, and in backward run those between a second time.
+
+        Raises
+        ------
+        ConfigError
+            For a model with biases on its projections, and for several layers without `recompute`.
+        """
         if recompute and self.config.proj_bias:
             raise ConfigError("is not for a model with biases on its projections; leave it out", option="recompute")
+        if layers > 1 and not recompute:
+            raise ConfigError(f"is {layers}, which is a part of --recompute; give both", option="recompute_layers")
+        self.recompute_layers = layers
         for module in self.modules():
-            if isinstance(module, Mixer):
+            if isinstance(module, Mixer | Block):
                 module.recompute = recompute
+
+    def residual(self, tokens: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
+        """Return the residual stream after the last block, not normalised, (batch, length, d_model)."""
+
+        def run(x_blm: Tensor, blocks: list[Block]) -> Tensor:
+            for block in blocks:
+                x_blm = block(x_blm, cu_seqlens)
+            return x_blm
+
+        x_blm: Tensor = self.embedding(tokens)
+        for blocks in self._groups():
+            x_blm = self._run_group(run, x_blm, blocks)
+        return x_blm
 
     def hidden(self, tokens: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
         """Return the normalised residual stream of tokens (batch, length): (batch, length, d_model)."""
-        x_blm = self.embedding(tokens)
-        for layer in self.layers:
-            x_blm = layer(x_blm, cu_seqlens)
-        normalised: Tensor = self.norm_f(x_blm)
+        normalised: Tensor = self.norm_f(self.residual(tokens, cu_seqlens))
         return normalised
 
     def residual_streams(self, tokens: Tensor, layers: Sequence[int], cu_seqlens: Tensor | None = None) -> list[Tensor]:
@@ -126,6 +155,18 @@ class LanguageModel(nn.Module):
             x_blm = block(x_blm, cu_seqlens)
             streams.append(x_blm)
         return [self.norm_f(x_blm) if layer == self.config.num_layers else streams[layer] for layer in layers]
+
+    def _groups(self) -> list[list[Block]]:
+        blocks = list(self.blocks())
+        return [blocks[i : i + self.recompute_layers] for i in range(0, len(blocks), self.recompute_layers)]
+
+    def _run_group(self, run: Callable[..., Any], x_blm: Tensor, *arguments: Any) -> Any:
+        if self.recompute_layers == 1 or not torch.is_grad_enabled():
+            return run(x_blm, *arguments)
+        # The reentrant form, since the blocks' own hooks would escape the other one. It goes through what needs a
+        # gradient alone, and the weights do where a frozen embedding does not.
+        x_blm = x_blm if x_blm.requires_grad else x_blm.detach().requires_grad_()
+        return checkpoint(run, x_blm, *arguments, use_reentrant=True, preserve_rng_state=False)
 
     def logits_of(self, hidden: Tensor) -> Tensor:
         """Return logits (..., vocab_size) of the normalised residual stream (..., d_model) of one strand."""
@@ -195,13 +236,29 @@ class LanguageModel(nn.Module):
         state : MambaState
             After this piece.
         """
-        x_blm = self.embedding(tokens)
-        states = []
-        for layer, before in zip(self.blocks(), state.layers(), strict=True):
-            x_blm, after = layer.advance(x_blm, before)
-            states.append(after)
+        x_blm, state = self.advance_residual(tokens, state)
         hidden: Tensor = self.norm_f(x_blm)
-        return hidden, MambaState.of_layers(states, state.position + tokens.shape[1])
+        return hidden, state
+
+    def advance_residual(self, tokens: Tensor, state: MambaState) -> tuple[Tensor, MambaState]:
+        """Do what `advance` does, and return the residual stream as it is before the last norm."""
+
+        def run(x_blm: Tensor, blocks: list[Block], *before: Tensor) -> tuple[Tensor, ...]:
+            after: list[Tensor] = []
+            for block, one in zip(blocks, map(MixerState, before[::2], before[1::2]), strict=True):
+                x_blm, own = block.advance(x_blm, one)
+                after += own
+            return (x_blm, *after)
+
+        x_blm: Tensor = self.embedding(tokens)
+        states: list[Tensor] = []
+        before = [tensor for layer in state.layers() for tensor in layer]
+        for blocks in self._groups():
+            own, before = before[: 2 * len(blocks)], before[2 * len(blocks) :]
+            x_blm, *after = self._run_group(run, x_blm, blocks, *own)
+            states += after
+        layers = list(map(MixerState, states[::2], states[1::2]))
+        return x_blm, MambaState.of_layers(layers, state.position + tokens.shape[1])
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -134,6 +134,8 @@ class Mixer(nn.Module):
 
     def advance(self, x_blm: Tensor, state: MixerState | None) -> tuple[Tensor, MixerState]:
         """Map one piece of a sequence, (batch, length, d_model), from the state before it to the state after it."""
+        if self.recompute and torch.is_grad_enabled():
+            return fused_mixer(x_blm, self.weights(), state, return_final_state=True, reverse=self.reverse)
         y_bld, state = self.mix(*self.project_in(x_blm), state)
         return self.out_proj(y_bld), state
 
@@ -145,11 +147,15 @@ class Mixer(nn.Module):
 
     def forward(self, x_blm: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
         """Map (batch, length, d_model) to the same shape."""
-        if not self.recompute:
-            y_bld, _ = self.mix(*self.project_in(x_blm), cu_seqlens=cu_seqlens)
-            projected: Tensor = self.out_proj(y_bld)
-            return projected
-        weights = MixerWeights(
+        if self.recompute:
+            return fused_mixer(x_blm, self.weights(), reverse=self.reverse, cu_seqlens=cu_seqlens)
+        y_bld, _ = self.mix(*self.project_in(x_blm), cu_seqlens=cu_seqlens)
+        projected: Tensor = self.out_proj(y_bld)
+        return projected
+
+    def weights(self) -> MixerWeights:
+        """Return the weights as the fused mixer takes them."""
+        return MixerWeights(
             in_proj=self.in_proj.weight,
             conv_weight=self.conv1d.weight.squeeze(1),
             x_proj=self.x_proj.weight,
@@ -160,7 +166,6 @@ class Mixer(nn.Module):
             dt_bias=self.dt_proj.bias,
             D=self.D,
         )
-        return fused_mixer(x_blm, weights, reverse=self.reverse, cu_seqlens=cu_seqlens)
 
 
 class BidirectionalMixer(nn.Module):

@@ -19,7 +19,8 @@ import genomamba_kernels
 __all__ = ["keep_freed_memory", "peak_memory_mib", "set_threads", "side_by_side", "synchronize"]
 
 # Names and values of <malloc.h>.
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4
+_LARGE = 8 * 2**20
 
 
 def set_threads(count: int | None) -> int:
@@ -63,15 +64,24 @@ def side_by_side(count: int) -> Iterator[Callable[[Callable[[], Any]], list[Any]
         yield run
 
 
-def keep_freed_memory() -> None:
+def keep_freed_memory(*, but_large: bool = False) -> None:
     """Have the C library keep freed memory for the next tensor instead of handing it back to the system.
 
     A training step frees and takes the same large blocks again and again; handed back, each comes as pages that the
     system must zero first, which made a step over 131,072 bases 1.6 times as slow. Does nothing without glibc.
+
+    Parameters
+    ----------
+    but_large : bool
+        Hand back blocks of 8 MiB and more. A process that keeps them and takes small ones in between holds up to twice
+        what it uses, since the small ones lie where large ones would fit; and with --recompute large ones are few.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
-        libc.mallopt(_M_MMAP_MAX, 0)
+        if but_large:
+            libc.mallopt(_M_MMAP_THRESHOLD, _LARGE)
+        else:
+            libc.mallopt(_M_MMAP_MAX, 0)
         libc.mallopt(_M_TRIM_THRESHOLD, -1)
 
 

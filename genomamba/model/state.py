@@ -96,6 +96,14 @@ class MambaState:
             torch.cat([one.position for one in states]),
         )
 
+    def restart(self, rows: Tensor) -> MambaState:
+        """Return the state with some rows, (batch,) bool, as before the first token."""
+        return MambaState(
+            self.conv.masked_fill(rows[None, :, None, None], 0),
+            self.scan.masked_fill(rows[None, :, None, None], 0),
+            self.position.masked_fill(rows, 0),
+        )
+
     def detach(self) -> MambaState:
         """Return the same numbers cut off from the graph: no gradient flows to what was read before."""
         return MambaState(self.conv.detach(), self.scan.detach(), self.position)

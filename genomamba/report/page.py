@@ -139,11 +139,14 @@ def _heldout(run: RunFiles) -> dict[str, Any] | None:
     splits = {name: run.evaluation["splits"][name] for name in SPLITS if run.evaluation["splits"].get(name)}
     markov = {name: words.markov_bits(run, name) for name in splits}
     compared = {name: bits for name, bits in markov.items() if bits}
-    contigs = [
-        {"split": SPLITS[name], "name": contig, **figures}
-        for name, split in splits.items()
-        for contig, figures in split.get("by_contig", {}).items()
-    ]
+    contigs, genomes = (
+        [
+            {"split": SPLITS[name], "name": one, **figures}
+            for name, split in splits.items()
+            for one, figures in split.get(kind, {}).items()
+        ]
+        for kind in ("by_contig", "by_genome")
+    )
     return {
         "evaluation": run.evaluation,
         "titles": {name: SPLITS[name] for name in splits},
@@ -152,6 +155,7 @@ def _heldout(run: RunFiles) -> dict[str, Any] | None:
         "orders": sorted({order for bits in compared.values() for order in bits}),
         "best": {name: words.best_order(run, name) for name in compared},
         "figure": _comparison(run, splits, compared),
+        "genomes": genomes,
         "contigs": _shorten(contigs, "bases"),
     }
 
@@ -176,6 +180,12 @@ def _card(run: RunFiles) -> dict[str, Any] | None:
         return None
     return {
         "splits": {SPLITS[name]: run.card["splits"][name] for name in SPLITS if name in run.card["splits"]},
+        "genomes": [
+            {"name": genome["name"], "drawn": genome["share"], "split": SPLITS[name], **genome["splits"][name]}
+            for genome in run.card.get("genomes", [])
+            for name in SPLITS
+            if genome["splits"][name]["bases"]
+        ],
         "contigs": _shorten(run.card["contigs"], "length"),
         "excluded": _shorten(run.card["excluded"], "length"),
     }

@@ -8,8 +8,8 @@ their figure is of another kind and never stands beside next-base figures.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -20,9 +20,10 @@ from genomamba.data.genome import Genome
 from genomamba.data.stream import sample_generator
 from genomamba.data.windows import Tile, tile
 from genomamba.model import LanguageModel
-from genomamba.train.objective import mask_tokens, shift_right, token_losses
+from genomamba.train.objective import mask_tokens, shift_right
+from genomamba.train.step import losses_of
 
-__all__ = ["Scored", "Scorer", "total"]
+__all__ = ["Scored", "Scorer", "by_genome", "total"]
 
 
 @dataclass(slots=True)
@@ -47,6 +48,8 @@ class Scorer:
         Bases of a window, windows a forward pass.
     seed : int
         Of the masks of a masked model.
+    species : mapping of str to int
+        Token of the species of each contig, where the model is told.
     """
 
     genome: Genome
@@ -54,6 +57,7 @@ class Scorer:
     context: int
     batch_size: int
     seed: int
+    species: Mapping[str, int] = field(default_factory=dict)
 
     def __call__(
         self,
@@ -85,8 +89,7 @@ class Scorer:
         for first in range(0, len(tiles), self.batch_size):
             batch = tiles[first : first + self.batch_size]
             inputs, targets, counted = (x.to(device) for x in self._load(batch, first))
-            with torch.no_grad():
-                losses = token_losses(model(inputs), targets)
+            losses = losses_of(model, inputs, targets)
             nats = torch.where(counted, losses.double(), 0.0).sum(1).tolist()
             bases = counted.sum(1).tolist()
             for part, row_nats, row_bases in zip(batch, nats, bases, strict=True):
@@ -115,12 +118,27 @@ class Scorer:
             for row in range(len(tiles)):
                 generator = sample_generator(self.seed, first + row, "evaluation mask")
                 counted[row] &= mask_tokens(inputs[row], alphabet, generator)
+        for row, part in enumerate(tiles):
+            if (token := self.species.get(part.window.contig)) is not None:
+                inputs[row, 0] = token
+                # A masked model reads it in place of the first base.
+                counted[row, 0] &= self.objective == "next_token"
         return map(torch.from_numpy, (inputs, targets, counted))
 
 
 def total(scored: dict[str, Scored]) -> Scored:
     """Sum over contigs."""
     return Scored(sum(one.nats for one in scored.values()), sum(one.bases for one in scored.values()))
+
+
+def by_genome(scored: Mapping[str, Scored]) -> dict[str, Scored]:
+    """Sum over the contigs of each genome, GENOME/CONTIG; genomes without a scored base are left out."""
+    names = dict.fromkeys(contig.split("/", 1)[0] for contig in scored)
+    sums = {
+        name: total({contig: one for contig, one in scored.items() if contig.split("/", 1)[0] == name})
+        for name in names
+    }
+    return {name: one for name, one in sums.items() if one.bases}
 
 
 def _spread(tiles: list[Tile], max_bases: int | None) -> list[Tile]:

@@ -11,7 +11,7 @@ from genomamba.files import atomic_file
 from genomamba.metrics import bits_per_base, perplexity
 from genomamba.model.checkpoint import load_model
 from genomamba.train.compare import markov_table
-from genomamba.train.evaluate import Scored, total
+from genomamba.train.evaluate import Scored, by_genome, total
 from genomamba.train.log import BAR_FORMAT, tell
 from genomamba.train.resume import best_checkpoint, checkpoints
 from genomamba.train.trainer import Trainer
@@ -57,6 +57,9 @@ def score_held_out(trainer: Trainer) -> str:
         if any(one.bases for one in scored.values()):
             figures = {contig: _figures(one) for contig, one in scored.items() if one.bases}
             evaluation["splits"][name] = _figures(total(scored)) | {"by_contig": figures}
+            if len(plan.corpus.members) > 1:
+                genomes = {genome: _figures(one) for genome, one in by_genome(scored).items()}
+                evaluation["splits"][name]["by_genome"] = genomes
     if plan.config.objective == "next_token":
         tell("fitting Markov models on the training part")
         evaluation["markov"] = markov_table(plan.genome, plan.split, before_stretch=leave_if_asked)
@@ -83,7 +86,7 @@ def describe_evaluation(evaluation: dict[str, Any]) -> str:
             f"{name}: {split['bits_per_base']:.4f} bits per masked {unit}, over {split['bases']:,} masked {unit}s; "
             f"both sides are read, so no next-{unit} figure compares with it"
             for name, split in splits
-        )
+        ) + _genomes(splits)
     best = evaluation["markov"]["best_order"]
     orders = {row["order"]: row for row in evaluation["markov"]["orders"]}
     header = f"bits per {unit} {unit + 's':>14} {'genomamba':>11} {f'Markov order {best}':>17} {'order 0':>9}"
@@ -93,4 +96,14 @@ def describe_evaluation(evaluation: dict[str, Any]) -> str:
         f"{orders[0][name]:>9.4f} {split['perplexity']:>12.4f}"
         for name, split in splits
     ]
-    return "\n".join(lines)
+    return "\n".join(lines) + _genomes(splits)
+
+
+def _genomes(splits: list[tuple[str, dict[str, Any]]]) -> str:
+    """Return the bits of each genome of a mixture, a line each."""
+    rows = [
+        f"\n{name:<13} {one['bases']:>14,} {one['bits_per_base']:>11.4f}   {genome}"
+        for name, split in splits
+        for genome, one in split.get("by_genome", {}).items()
+    ]
+    return "".join(rows)

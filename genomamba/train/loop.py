@@ -13,6 +13,7 @@ from genomamba.errors import GenomambaError
 from genomamba.model import count_parameters
 from genomamba.report.model_card import write_run_card
 from genomamba.report.page import write_report
+from genomamba.train.estimate import check_fits, free_memory_mib, measure
 from genomamba.train.final import AskedToLeaveError, score_held_out
 from genomamba.train.plan import Cost, Plan, make_plan, run_path
 from genomamba.train.run_folder import RunFolder, check_free
@@ -53,14 +54,15 @@ def pretrain(config: PretrainConfig, *, command: str, emit: Callable[[str], None
             emit(f"{path}: no run to go on with; starting one")
     plan = make_plan(config)
     emit(describe_plan(plan))
-    cost = plan.measure()
+    cost = measure(plan)
     emit(describe_cost(plan, cost))
+    check_fits(plan, cost, free_memory_mib())
     if config.dry_run:
         return 0
     folder = RunFolder(path, resume=config.resume, force=config.force)
     folder.start(
         command=command,
-        inputs=plan.genome.inputs,
+        inputs=plan.corpus.inputs,
         threads=plan.threads,
         device=str(plan.device),
         precision=plan.config.precision,
@@ -92,9 +94,10 @@ class _Session:
         """Train and evaluate, until the end or until a signal asks to leave."""
         plan, path = self.plan, self.folder.path
         self.folder.write_config(plan.config)
-        self.folder.write_json(
-            "dataset.json", dataset_card(plan.genome, plan.split, plan.genome.alphabet, plan.context)
-        )
+        members = plan.corpus.members
+        genomes = {one.name: (one.share, one.split) for one in members} if len(members) > 1 else None
+        card = dataset_card(plan.genome, plan.split, plan.genome.alphabet, plan.context, genomes)
+        self.folder.write_json("dataset.json", card)
         self._trainer = Trainer(plan, self.folder, self.cost, self.signals)
         if step := self._trainer.progress.step:
             share = self._trainer.share_done

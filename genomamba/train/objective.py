@@ -32,16 +32,19 @@ class Batch:
         Tokens read, and tokens to be predicted at the same positions.
     weights : (batch, length), float32
         Weight of each target in the loss; 0 where nothing is predicted.
+    begins : (batch,), bool
+        Windows that no state is carried into.
     """
 
     first: int
     inputs: Tensor
     targets: Tensor
     weights: Tensor
+    begins: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """Move the tensors."""
-        moved = (x.to(device, non_blocking=True) for x in (self.inputs, self.targets, self.weights))
+        moved = (x.to(device, non_blocking=True) for x in (self.inputs, self.targets, self.weights, self.begins))
         return Batch(self.first, *moved)
 
 
@@ -53,7 +56,10 @@ class Collate(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NextToken:
-    """Predict each base from those before it; [BOS] stands before the first."""
+    """Predict each base from those before it.
+
+    Before the first stands [BOS], the token of the species, or, where a state is carried, the base that lies there.
+    """
 
     alphabet: str
 
@@ -62,13 +68,18 @@ class NextToken:
         targets = np.stack([sample.tokens for sample in samples])
         weights = np.stack([sample.weights for sample in samples])
         inputs = shift_right(targets, get_alphabet(self.alphabet))
-        return Batch(samples[0].index, *map(torch.from_numpy, (inputs, targets, weights)))
+        for row, sample in enumerate(samples):
+            first = sample.species if sample.before is None else sample.before
+            if first is not None:
+                inputs[row, 0] = first
+        return make_batch(samples, inputs, targets, weights)
 
 
 @dataclass(frozen=True, slots=True)
 class Masked:
     """Predict 15 % of the bases: of these 80 % read as [MASK], 10 % as a random base, 10 % as they are.
 
+    The token of the species, where there is one, is read in place of the first base, which is then no target.
     Devlin et al. 2019, "BERT", arXiv:1810.04805, section 3.1. Which positions, is a pure function of (seed, sample id).
     """
 
@@ -84,7 +95,21 @@ class Masked:
         for row, sample in enumerate(samples):
             generator = sample_generator(self.seed, sample.index, "mask")
             weights[row] *= mask_tokens(inputs[row], alphabet, generator)
-        return Batch(samples[0].index, *map(torch.from_numpy, (inputs, targets, weights)))
+            if sample.species is not None:
+                inputs[row, 0], weights[row, 0] = sample.species, 0
+        return make_batch(samples, inputs, targets, weights)
+
+
+def make_batch(
+    samples: Sequence[Sample],
+    inputs: npt.NDArray[np.int64],
+    targets: npt.NDArray[np.int64],
+    weights: npt.NDArray[np.float32],
+) -> Batch:
+    """Return what was made of samples, as a batch."""
+    begins = torch.tensor([sample.before is None for sample in samples])
+    read, predicted, weighed = map(torch.from_numpy, (inputs, targets, weights))
+    return Batch(samples[0].index, read, predicted, weighed, begins)
 
 
 def make_collate(objective: str, alphabet: str, seed: int) -> NextToken | Masked:
@@ -118,6 +143,9 @@ def mask_tokens(
 
 
 def token_losses(logits: Tensor, targets: Tensor) -> Tensor:
-    """Negative log-likelihood of each target, in nats, (batch, length), from logits (batch, length, vocab)."""
-    losses = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
-    return losses.view_as(targets)
+    """Negative log-likelihood of each target, in nats, (batch, length), from logits (batch, length, vocab).
+
+    In float32, or in float64 where the logits are.
+    """
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)

@@ -6,35 +6,39 @@ import dataclasses
 import logging
 import os
 import re
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import torch
 
 from genomamba.alphabet import Alphabet, get_alphabet
 from genomamba.config import PRESETS, Direction, ModelConfig, Preset, PretrainConfig, check_no_leak
-from genomamba.data.examples import example_paths
 from genomamba.data.genome import Genome
-from genomamba.data.stream import SampleStream
-from genomamba.data.windows import Split, make_split
+from genomamba.data.lanes import LaneStream
+from genomamba.data.sheet import read_sheet
+from genomamba.data.stream import StagedStream, Stream
+from genomamba.data.windows import Split
 from genomamba.errors import ConfigError
 from genomamba.model import LanguageModel, count_parameters
 from genomamba.model.checkpoint import is_hub_name, load_model
 from genomamba.model.device import choose_device
-from genomamba.model.process import keep_freed_memory, peak_memory_mib, set_threads
+from genomamba.model.process import keep_freed_memory, set_threads
+from genomamba.model.state import MambaState
+from genomamba.train.corpus import Corpus, open_corpus, species_ids
 from genomamba.train.device import choose_precision
 from genomamba.train.resume import checkpoints
 from genomamba.train.schedule import Limits
+from genomamba.train.stages import Stage, Stages, read_schedule
 
 __all__ = ["Cost", "Plan", "make_plan", "open_data", "run_path"]
 
 _log = logging.getLogger("genomamba")
 
 DEFAULT_PASSES, DEFAULT_TOKENS_PER_PARAMETER = 10, 100
-DEFAULT_SHARE, MOST_HELD_OUT = 0.05, 10_000_000
 VALIDATIONS_A_RUN: Final = 20
+LARGE_BATCH: Final = 65_536
+"""Tokens from which on a batch's tensors are blocks that go back to the system."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +56,24 @@ DEVICE_DEFAULTS: Final = {"cpu": DeviceDefaults("tiny", 1_024, 8_192, 0)}
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one step costs on this machine, measured.
+    """What one step costs on this machine.
 
     Attributes
     ----------
     step_s : float
-        Seconds of one step, accumulation included.
+        Seconds of one step of the last turn, accumulation included.
     forward_s : float
-        Seconds of one batch forward in float32, as in validation.
+        Seconds of one of its batches forward in float32, as in validation.
     memory_mib : float
-        Largest resident memory of the process so far, in MiB.
+        Largest resident memory of the process through a step of the largest turn, in MiB.
+    is_measured : bool
+        Whether all of a batch was run; else a part was, and the rest is reckoned from it.
     """
 
     step_s: float
     forward_s: float
     memory_mib: float
+    is_measured: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,8 +84,10 @@ class Plan:
     ----------
     config : PretrainConfig
         With every default that shapes the run filled in; --config takes it back.
-    genome, split, stream
-        The data.
+    corpus, stream
+        The data; `stream` of all turns.
+    stages : Stages
+        Contexts, batches and learning rates of the run's turns.
     model : LanguageModel
         Initialised, or as given by --init, on `device`.
     limits : Limits
@@ -86,9 +95,9 @@ class Plan:
     """
 
     config: PretrainConfig
-    genome: Genome
-    split: Split
-    stream: SampleStream
+    corpus: Corpus
+    stream: Stream
+    stages: Stages
     model: LanguageModel
     limits: Limits
     device: torch.device
@@ -96,30 +105,39 @@ class Plan:
     threads: int
 
     @property
-    def samples_per_step(self) -> int:
-        """Windows that one optimiser step consumes."""
-        assert self.config.batch_size is not None
-        return self.config.batch_size * self.config.accumulate
+    def genome(self) -> Genome:
+        """All bases of the run."""
+        return self.corpus.genome
 
     @property
-    def tokens_per_step(self) -> int:
-        """Tokens that one optimiser step reads."""
-        return self.samples_per_step * self.context
+    def split(self) -> Split:
+        """What of them trains, validates and tests."""
+        return self.corpus.split
 
     @property
     def context(self) -> int:
-        """Bases of a window."""
-        assert self.config.context is not None
-        return self.config.context
+        """Bases of a window of the last turn, with which held-out bases are scored."""
+        return self.stages.last.context
+
+    @property
+    def recomputed_layers(self) -> int:
+        """Layers of which one input is kept for backward; 0 where everything is."""
+        return self.config.recompute_layers if self.config.recompute else 0
 
     def expected_steps(self, cost: Cost) -> int:
         """Steps until the nearest limit, by the time a step takes."""
         limits = [
             self.limits.max_steps,
-            -(-self.limits.max_tokens // self.tokens_per_step) if self.limits.max_tokens else None,
+            self.stages.steps_for(self.limits.max_tokens) if self.limits.max_tokens else None,
             int(self.limits.max_minutes * 60 / cost.step_s) if self.limits.max_minutes else None,
         ]
         return max(1, min(steps for steps in limits if steps is not None))
+
+    def new_lanes(self) -> MambaState | None:
+        """Return the states that a run which carries them begins with, a row a lane, else None."""
+        if not self.config.carry_state:
+            return None
+        return MambaState.start(self.model.config, self.stages.last.windows * self.stages.accumulate, self.device)
 
     def valid_every(self, cost: Cost) -> int:
         """Steps between validations."""
@@ -128,31 +146,9 @@ class Plan:
     def training_facts(self) -> dict[str, Any]:
         """What a checkpoint says of its training."""
         config = self.config
-        return {"objective": config.objective, "strand": config.strand, "context": config.context, "seed": config.seed}
-
-    def measure(self) -> Cost:
-        """Run one batch forward and backward twice, then forward twice, and time the second of each.
-
-        What the first compiles and allocates is no part of the cost. Weights and generators stay as they are.
-        """
-        from genomamba.train.objective import make_collate
-        from genomamba.train.step import backward
-
-        assert self.config.batch_size is not None
-        collate = make_collate(self.config.objective, self.model.config.alphabet, self.config.seed)
-        samples = [self.stream[i] for i in range(self.config.batch_size)]
-        for _ in range(2):
-            start = time.perf_counter()
-            backward(self.model, collate(samples).to(self.device), self.config.batch_size, self.precision)
-            step_s = (time.perf_counter() - start) * self.config.accumulate
-            self.model.zero_grad(set_to_none=True)
-        with torch.no_grad():
-            for _ in range(2):
-                start = time.perf_counter()
-                self.model(collate(samples).inputs.to(self.device))
-                forward_s = time.perf_counter() - start
-        # AdamW's two moments come with the first real step.
-        return Cost(step_s, forward_s, peak_memory_mib() + 8 * count_parameters(self.model) / 2**20)
+        facts = {"objective": config.objective, "strand": config.strand, "context": config.context, "seed": config.seed}
+        tokens = {member.name: member.species for member in self.corpus.members if member.species is not None}
+        return facts | ({"species_tokens": tokens} if tokens else {})
 
 
 def make_plan(config: PretrainConfig) -> Plan:
@@ -171,35 +167,29 @@ def make_plan(config: PretrainConfig) -> Plan:
     if device.type != "cpu":
         raise ConfigError(f"--device is {config.device!r}; this version trains on cpu")
     threads = set_threads(config.threads)
-    keep_freed_memory()
     given = _given_weights(config)
     config = _resolve(config, device)
     model_config = given.config if given is not None else _model_config(config)
-    genome, split = open_data(config, get_alphabet(model_config.alphabet))
-    assert config.context is not None
-    assert config.strand is not None
-    stream = SampleStream(
-        genome,
-        split.train,
-        context=config.context,
-        seed=config.seed,
-        strand="forward" if config.strand == "equivariant" else config.strand,
-        max_n=config.max_n,
-        softmask_weight=config.softmask_weight,
-    )
+    corpus = open_corpus(config, get_alphabet(model_config.alphabet))
+    split = corpus.split
+    _check_room(corpus, model_config)
+    stages = _stages(config)
+    largest = stages.largest.windows * stages.largest.context
+    keep_freed_memory(but_large=config.recompute or largest >= LARGE_BATCH)
+    stream = _stream(config, stages, corpus)
     longest = max(map(len, split.train))
-    if config.context > longest:
+    if (context := max(turn.context for turn in stages.turns)) > longest:
         _log.warning("--context %s is longer than any training stretch; windows are padded from %s bases on",
-                     f"{config.context:,}", f"{longest:,}")  # fmt: skip
+                     f"{context:,}", f"{longest:,}")  # fmt: skip
     torch.manual_seed(config.seed)
     model = LanguageModel(model_config) if given is None else given
-    model.set_recompute(config.recompute)
+    model.set_recompute(config.recompute, config.recompute_layers)
     config = _resolve_limits(config, model, split)
     return Plan(
         config=config,
-        genome=genome,
-        split=split,
+        corpus=corpus,
         stream=stream,
+        stages=stages,
         model=model.to(device),
         limits=Limits(config.max_steps, config.max_tokens, config.max_minutes),
         device=device,
@@ -245,11 +235,21 @@ def _resolve(config: PretrainConfig, device: torch.device) -> PretrainConfig:
     if strand != "forward" and not get_alphabet(config.alphabet).has_complement:
         raise ConfigError(f"--strand {strand} needs a complement, which {config.alphabet} lacks; use --strand forward")
     check_no_leak(direction=direction, objective=config.objective, equivariant=strand == "equivariant")
+    if config.carry_state and config.objective != "next_token":
+        raise ConfigError(
+            "is for causal models, since a state holds what lies left of a window, and this one reads both sides; "
+            "leave it out, or take --objective next_token",
+            option="carry_state",
+        )
+    config = _with_schedule(config, defaults.tokens_per_batch)
     context = config.context or defaults.context
     return dataclasses.replace(
         config,
         valid_bed=_absolute(config.valid_bed),
         test_bed=_absolute(config.test_bed),
+        regions_bed=_absolute(config.regions_bed),
+        exclude_bed=_absolute(config.exclude_bed),
+        genomes=_absolute(config.genomes),
         chrom_map=_absolute(config.chrom_map),
         init=config.init if config.init is None or is_hub_name(config.init) else os.path.abspath(config.init),
         fasta=tuple(map(os.path.abspath, config.fasta)),
@@ -267,6 +267,88 @@ def _resolve(config: PretrainConfig, device: torch.device) -> PretrainConfig:
     )
 
 
+def _with_schedule(config: PretrainConfig, tokens_per_batch: int) -> PretrainConfig:
+    """Take context, batch and steps from the schedule, where there is one."""
+    if not config.context_schedule:
+        return config
+    stages = _schedule(config, tokens_per_batch)
+    if config.carry_state:
+        raise ConfigError(
+            "is for one context, since the lanes that it carries change with the windows a batch; leave it out, or "
+            "train by --context in turns with --init",
+            option="carry_state",
+        )
+    steps = sum(turn.steps or 0 for turn in stages.turns)
+    told = {
+        "context": stages.last.context, "batch_size": stages.last.windows, "max_steps": steps,
+        "max_tokens": None, "max_minutes": None,
+    }  # fmt: skip
+    for name, value in told.items():
+        if (given := getattr(config, name)) not in (None, value):
+            flag = f"--{name.replace('_', '-')}"
+            advice = f"which has {value:,} there" if value else "whose steps say when the run ends"
+            raise ConfigError(f"{flag} {given:,} and --context-schedule, {advice}; leave {flag} out")
+    return dataclasses.replace(config, context=stages.last.context, batch_size=stages.last.windows, max_steps=steps)
+
+
+def _schedule(config: PretrainConfig, tokens_per_batch: int) -> Stages:
+    return read_schedule(
+        config.context_schedule,
+        batch_size=config.batch_size,
+        tokens_per_batch=tokens_per_batch,
+        rate=config.learning_rate,
+    )
+
+
+def _stages(config: PretrainConfig) -> Stages:
+    assert config.context is not None
+    assert config.batch_size is not None
+    if config.context_schedule:
+        turns = _schedule(config, 0).turns
+    else:
+        turns = (Stage(context=config.context, windows=config.batch_size, rate=config.learning_rate),)
+    return Stages(turns, config.accumulate)
+
+
+def _stream(config: PretrainConfig, stages: Stages, corpus: Corpus) -> Stream:
+    """Return the samples of all turns."""
+    assert config.strand is not None
+    strand: Literal["random", "forward"] = "forward" if config.strand == "equivariant" else config.strand
+    if config.carry_state:
+        if corpus.is_mixed:
+            raise ConfigError(
+                "reads windows in the order of the bases, and a mixture draws them; leave it out, or give one genome "
+                "by --fasta, without weights of regions",
+                option="carry_state",
+            )
+        return LaneStream(
+            corpus.genome,
+            corpus.split.train,
+            context=stages.last.context,
+            lanes=stages.last.windows * stages.accumulate,
+            seed=config.seed,
+            strand=strand,
+            softmask_weight=config.softmask_weight,
+        )
+    streams = [
+        corpus.stream(context=turn.context, seed=config.seed, strand=strand, max_n=config.max_n)
+        for turn in stages.turns
+    ]
+    return streams[0] if len(streams) == 1 else StagedStream(streams, stages.sample_borders())
+
+
+def _check_room(corpus: Corpus, model_config: ModelConfig) -> None:
+    """Raise `ConfigError` where the tokens of species do not all have a row of the embedding."""
+    tokens = {member.species for member in corpus.members if member.species is not None}
+    if tokens and max(tokens) >= model_config.vocab_size:
+        first = get_alphabet(model_config.alphabet).used_ids
+        raise ConfigError(
+            f"needs {len(tokens)} token ids, and the weights of --init have {max(0, model_config.vocab_size - first)} "
+            f"that stand for nothing, from {first} on; leave it out, or train from scratch",
+            option="species_token",
+        )
+
+
 def _model_config(config: PretrainConfig) -> ModelConfig:
     assert config.direction is not None
     assert config.preset is not None
@@ -274,10 +356,21 @@ def _model_config(config: PretrainConfig) -> ModelConfig:
     shape: dict[str, Any] = PRESETS[config.preset] | {name: size for name, size in given.items() if size is not None}
     return ModelConfig(
         alphabet=config.alphabet,
+        vocab_rows=_rows(config),
         direction=config.direction,
         equivariant=config.strand == "equivariant",
         **shape,
     )
+
+
+def _rows(config: PretrainConfig) -> int:
+    """Return the rows of the embedding: 0 for the alphabet's own, more where species need them, a multiple of 8."""
+    if not config.species_token or config.genomes is None:
+        return 0
+    alphabet = get_alphabet(config.alphabet)
+    tokens = species_ids(read_sheet(config.genomes), alphabet)
+    needed = alphabet.used_ids + len(tokens)
+    return 0 if needed <= alphabet.vocab_size else -(-needed // 8) * 8
 
 
 def _absolute(path: str | None) -> str | None:
@@ -287,29 +380,8 @@ def _absolute(path: str | None) -> str | None:
 
 def open_data(config: PretrainConfig, alphabet: Alphabet) -> tuple[Genome, Split]:
     """Open the genome of a run and divide it, as its settings say; raises as `make_plan` does."""
-    test = config.test
-    paths: list[str | Path] = list(config.fasta)
-    if not paths:
-        examples = example_paths()
-        paths = [species["fasta"] for species in examples.values()]
-    genome = Genome.open(
-        paths, alphabet, cache_dir=config.cache_dir, contigs=config.contigs, chrom_map=config.chrom_map
-    )
-    if not config.fasta and not config.contigs and not test and config.test_bed is None:
-        learnt = genome.contigs[0].path
-        test = tuple(contig.name for contig in genome.contigs if contig.path != learnt)
-    default_share = min(DEFAULT_SHARE, MOST_HELD_OUT / sum(contig.length for contig in genome.contigs))
-    split = make_split(
-        genome,
-        valid=config.valid,
-        test=test,
-        valid_bed=config.valid_bed,
-        test_bed=config.test_bed,
-        valid_share=default_share if config.valid_share is None else config.valid_share,
-        test_share=default_share if config.test_share is None else config.test_share,
-        seed=config.seed,
-    )
-    return genome, split
+    corpus = open_corpus(config, alphabet)
+    return corpus.genome, corpus.split
 
 
 def _resolve_limits(config: PretrainConfig, model: LanguageModel, split: Split) -> PretrainConfig:
@@ -320,9 +392,10 @@ def _resolve_limits(config: PretrainConfig, model: LanguageModel, split: Split) 
 
 
 def run_path(config: PretrainConfig) -> Path:
-    """Where the run goes: --out, or runs/NAME after the first FASTA."""
+    """Where the run goes: --out, or runs/NAME after the first FASTA, or the table of genomes."""
     if config.out:
         return Path(config.out)
-    name = Path(config.fasta[0]).name.split(".")[0] if config.fasta else "yeasts"
+    given = config.fasta[0] if config.fasta else config.genomes or "yeasts"
+    name = Path(given).name.split(".")[0]
     # A glob or a hidden file gives no name.
     return Path("runs", re.sub(r"[^\w-]", "", name) or "run")

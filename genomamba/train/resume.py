@@ -15,6 +15,7 @@ from genomamba.errors import RunError
 from genomamba.files import atomic_folder, read_json, remove_folder, write_json
 from genomamba.model import LanguageModel
 from genomamba.model.checkpoint import load_model, save_model
+from genomamba.model.state import MambaState
 
 __all__ = [
     "Progress",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 STATE_TENSORS, STATE = "state.safetensors", "state.json"
+LANES, LANE_TENSORS = "lanes/", ("conv", "scan", "position")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -78,26 +80,40 @@ def best_checkpoint(run: Path, progress: Progress) -> Path | None:
 
 
 def save_checkpoint(
-    run: Path, model: LanguageModel, optimizer: torch.optim.Optimizer, progress: Progress, training: dict[str, Any]
+    run: Path,
+    model: LanguageModel,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    training: dict[str, Any],
+    lanes: MambaState | None = None,
 ) -> Path:
     """Write `checkpoints/step-NNNNNNNN`, whole or not at all, and return it."""
     folder = checkpoint_folder(run, progress.step)
     with atomic_folder(folder) as temporary:
         save_model(temporary, model, training)
-        write_state(temporary, model, optimizer, progress)
+        write_state(temporary, model, optimizer, progress, lanes)
     return folder
 
 
-def write_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+def write_state(
+    folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    lanes: MambaState | None = None,
+) -> None:
     """Write what a run needs beside its weights to go on.
 
-    `state.safetensors` holds the optimiser's moments by weight name and torch's generator; `state.json` the progress.
+    `state.safetensors` holds the optimiser's moments by weight name, torch's generator, and the states of the lanes
+    where they are carried; `state.json` the progress.
     """
     names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
     tensors: dict[str, Tensor] = {"generator": torch.get_rng_state()}
     for parameter, state in optimizer.state.items():
         for key, value in state.items():
             tensors[f"{key}/{names[parameter]}"] = value
+    if lanes is not None:
+        tensors |= {f"{LANES}{name}": getattr(lanes, name).contiguous() for name in LANE_TENSORS}
     safetensors.torch.save_file(tensors, str(folder / STATE_TENSORS))
     write_json(folder / STATE, asdict(progress))
 
@@ -107,8 +123,10 @@ def save_progress(run: Path, progress: Progress) -> None:
     write_json(checkpoint_folder(run, progress.step) / STATE, asdict(progress))
 
 
-def load_checkpoint(folder: Path, model: LanguageModel, optimizer: torch.optim.Optimizer) -> Progress:
-    """Fill model, optimiser and torch's generator from a checkpoint and return its progress.
+def load_checkpoint(
+    folder: Path, model: LanguageModel, optimizer: torch.optim.Optimizer
+) -> tuple[Progress, MambaState | None]:
+    """Fill model, optimiser and torch's generator from a checkpoint; return its progress and the states of its lanes.
 
     Raises
     ------
@@ -122,8 +140,8 @@ def load_checkpoint(folder: Path, model: LanguageModel, optimizer: torch.optim.O
     return read_state(folder, model, optimizer)
 
 
-def read_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
-    """Fill optimiser and torch's generator with what `write_state` wrote, and return the progress.
+def read_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Progress, MambaState | None]:
+    """Fill optimiser and torch's generator with what `write_state` wrote; return the progress, and states of lanes.
 
     Raises
     ------
@@ -135,11 +153,14 @@ def read_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer)
     except (SafetensorError, OSError) as error:
         raise RunError(f"{folder / STATE_TENSORS}: damaged or unreadable ({error})") from error
     torch.set_rng_state(tensors.pop("generator"))
+    lanes = [tensors.pop(f"{LANES}{name}", None) for name in LANE_TENSORS]
     parameters = dict(model.named_parameters())
     for path, value in tensors.items():
         key, name = path.split("/", 1)
         optimizer.state[parameters[name]][key] = value.to(parameters[name].device)
-    return Progress(**read_json(folder / STATE))
+    device = next(model.parameters()).device
+    carried = [tensor.to(device) for tensor in lanes if tensor is not None]
+    return Progress(**read_json(folder / STATE)), MambaState(*carried) if carried else None
 
 
 def keep_last(run: Path, count: int, progress: Progress) -> None:

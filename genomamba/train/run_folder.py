@@ -19,8 +19,8 @@ FILES = (
 )  # fmt: skip
 # Of a run that goes on: where it is, how it is run, how long, and how often it is looked at.
 MAY_CHANGE = frozenset({
-    "out", "resume", "force", "dry_run", "threads", "workers", "recompute", "valid_every", "valid_bases",
-    "checkpoint_every", "keep", "max_steps", "max_tokens", "max_minutes", "cache_dir",
+    "out", "resume", "force", "dry_run", "threads", "workers", "recompute", "recompute_layers", "valid_every",
+    "valid_bases", "checkpoint_every", "keep", "max_steps", "max_tokens", "max_minutes", "cache_dir",
 })  # fmt: skip
 
 

@@ -1,18 +1,39 @@
-"""Gradients of one optimiser step, accumulated over batches that fit in memory."""
+"""Gradients of one optimiser step, accumulated over batches that fit in memory, and the loss in pieces of the length.
+
+Logits of the whole length are never held. The network is run up to the last norm; norm, head and loss then go piece by
+piece, forward and backward, and what each piece says of its part of the residual stream is written over that part: the
+stream becomes its own gradient, from which backward goes on.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from genomamba.model import LanguageModel
+from genomamba.model.state import MambaState
+from genomamba.model.strand import stack_strands
 from genomamba.train.device import autocast
 from genomamba.train.objective import Batch, token_losses
 
-__all__ = ["backward"]
+__all__ = ["backward", "losses_of"]
+
+# Numbers of one tensor of a piece: 4 MiB of float32.
+NUMBERS_AT_ONCE: Final = 1 << 20
 
 
-def backward(model: LanguageModel, batch: Batch, batch_size: int, precision: torch.dtype) -> Tensor:
+def backward(
+    model: LanguageModel,
+    batch: Batch,
+    batch_size: int,
+    precision: torch.dtype,
+    *,
+    states: MambaState | None = None,
+    piece: int | None = None,
+) -> tuple[Tensor, MambaState | None]:
     """Add the gradient of the mean loss of `batch` to the weights' gradients.
 
     Parameters
@@ -25,20 +46,94 @@ def backward(model: LanguageModel, batch: Batch, batch_size: int, precision: tor
         Windows run at once; the result does not depend on it, save for rounding.
     precision : torch.dtype
         Of the matrix products.
+    states : MambaState, optional
+        State of each window's lane before it, a row a window; no gradient flows to what made it.
+    piece : int, optional
+        Positions of each window whose logits are held at once; the result does not depend on it, save for rounding.
+        Default: as many as make 2^20 numbers a tensor.
 
     Returns
     -------
-    loss : (), float32
+    loss : (), float64
         Mean negative log-likelihood over the targets by weight, in nats.
+    states : MambaState or None
+        State of each lane after its window, where states were given.
     """
     total_weight = batch.weights.sum().clamp(min=1e-6)
-    loss = torch.zeros((), device=batch.inputs.device)
-    for inputs, targets, weights in zip(
-        batch.inputs.split(batch_size), batch.targets.split(batch_size), batch.weights.split(batch_size), strict=True
-    ):
+    loss = torch.zeros((), dtype=torch.float64, device=batch.inputs.device)
+    after = []
+    for first in range(0, batch.inputs.shape[0], batch_size):
+        rows = slice(first, first + batch_size)
+        inputs, targets, weights = batch.inputs[rows], batch.targets[rows], batch.weights[rows]
+        if model.config.equivariant:
+            inputs = stack_strands(inputs, model.complement)
         with autocast(inputs.device, precision):
-            logits = model(inputs)
-        part = (token_losses(logits, targets) * weights).sum() / total_weight
-        part.backward()
-        loss += part.detach()
+            if states is None:
+                x_blm = model.residual(inputs)
+            else:
+                own = states.select(range(*rows.indices(batch.inputs.shape[0])))
+                x_blm, state = model.advance_residual(inputs, own)
+                after.append(state.detach())
+        gradient_blm = x_blm.detach()
+        loss += _through_the_head(model, gradient_blm, targets, weights, total_weight, precision, piece)
+        x_blm.backward(gradient_blm)
+    return loss, MambaState.stack(after) if after else None
+
+
+def _through_the_head(
+    model: LanguageModel,
+    x_blm: Tensor,
+    targets: Tensor,
+    weights: Tensor,
+    total_weight: Tensor,
+    precision: torch.dtype,
+    piece: int | None,
+) -> Tensor:
+    """Return the loss; add the gradients of last norm and head, and write that of the residual stream over it."""
+    loss = torch.zeros((), dtype=torch.float64, device=x_blm.device)
+    for start, parts in _cut(model, x_blm, piece):
+        leaves = [part.detach().clone().requires_grad_() for part in parts]
+        rows = slice(start, start + leaves[0].shape[1])
+        with autocast(x_blm.device, precision):
+            logits = _logits(model, leaves)
+        losses = token_losses(logits, targets[:, rows])
+        part_loss = (losses * weights[:, rows]).sum() / total_weight
+        part_loss.backward()
+        loss += part_loss.detach()
+        for part, leaf in zip(parts, leaves, strict=True):
+            assert leaf.grad is not None
+            part.copy_(leaf.grad)
     return loss
+
+
+@torch.no_grad()
+def losses_of(model: LanguageModel, inputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the negative log-likelihood of each target, in nats, (batch, length), without gradients."""
+    x_blm = model.residual(stack_strands(inputs, model.complement) if model.config.equivariant else inputs)
+    return torch.cat(
+        [
+            token_losses(logits, targets[:, start : start + logits.shape[1]])
+            for start, parts in _cut(model, x_blm, None)
+            for logits in [_logits(model, parts)]
+        ],
+        dim=1,
+    )
+
+
+def _cut(model: LanguageModel, x_blm: Tensor, piece: int | None) -> Iterator[tuple[int, list[Tensor]]]:
+    """Give where each piece starts, and its part of the residual stream, one a strand; views, each position once."""
+    rows, length, width = x_blm.shape
+    size = piece or max(1, NUMBERS_AT_ONCE // (rows * max(width, model.config.vocab_size)))
+    for start in range(0, length, size):
+        end = min(start + size, length)
+        if not model.config.equivariant:
+            yield start, [x_blm[:, start:end]]
+            continue
+        given, other = x_blm.chunk(2)
+        # The other strand's numbers for these bases lie at its mirror-image positions.
+        yield start, [given[:, start:end], other[:, length - end : length - start]]
+
+
+def _logits(model: LanguageModel, parts: list[Tensor]) -> Tensor:
+    given, *other = (model.logits_of(model.norm_f(part)) for part in parts)
+    return given + other[0].flip(1)[..., model.complement] if other else given

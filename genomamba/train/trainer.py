@@ -11,7 +11,7 @@ from torch import nn
 from genomamba.data.stream import make_loader
 from genomamba.errors import RunError
 from genomamba.metrics import bits_per_base, perplexity
-from genomamba.train.evaluate import Scorer, total
+from genomamba.train.evaluate import Scorer, by_genome, total
 from genomamba.train.log import MetricsLog, ProgressBar, tell
 from genomamba.train.objective import Batch, make_collate
 from genomamba.train.optimizer import make_optimizer
@@ -56,9 +56,10 @@ class Trainer:
         self.optimizer = make_optimizer(plan.model, config.weight_decay)
         self.collate = make_collate(config.objective, plan.model.config.alphabet, config.seed)
         self.scorer = _make_scorer(plan)
-        self.progress = Progress()
+        self.progress, self.lanes = Progress(), plan.new_lanes()
         if found := checkpoints(folder.path):
-            self.progress = load_checkpoint(found[-1], plan.model, self.optimizer)
+            self.progress, carried = load_checkpoint(found[-1], plan.model, self.optimizer)
+            self.lanes = carried or self.lanes
         self.metrics = MetricsLog(folder.path, self.progress.step)
         steps = plan.expected_steps(cost)
         self.valid_every = plan.valid_every(cost)
@@ -73,7 +74,7 @@ class Trainer:
         """Share of the run that is done, 0 to 1."""
         progress = self.progress
         return self.plan.limits.progress(
-            steps=progress.step, tokens=progress.consumed_samples * self.plan.context, elapsed_s=progress.elapsed_s
+            steps=progress.step, tokens=self.plan.stages.tokens(progress.step), elapsed_s=progress.elapsed_s
         )
 
     def train(self) -> bool:
@@ -83,17 +84,18 @@ class Trainer:
         batches = make_loader(
             plan.stream,
             first=progress.consumed_samples,
-            batch_size=plan.samples_per_step,
+            batch_size=plan.stages.batch_sizes(progress.step),
             collate=self.collate,
             workers=plan.config.workers,
         )
-        last_row = time.monotonic()
+        last_row, last_tokens = time.monotonic(), plan.stages.tokens(progress.step)
         with ProgressBar(self.share_done) as bar:
             while self.share_done < 1:
                 loss, norm, rate = self._step(next(batches))
                 if progress.step % self.row_every == 0:
                     elapsed, last_row = time.monotonic() - last_row, time.monotonic()
-                    speed = self.row_every * plan.tokens_per_step / elapsed
+                    tokens = plan.stages.tokens(progress.step)
+                    speed, last_tokens = (tokens - last_tokens) / elapsed, tokens
                     self._write_row("train", loss, learning_rate=rate, gradient_norm=norm, bases_per_s=speed)
                     bar.update(
                         self.share_done, bases_per_s=speed, bits=bits_per_base(loss, 1), valid_bits=self.valid_bits
@@ -113,7 +115,8 @@ class Trainer:
         self.progress.validated_step = self.progress.step
         if not plan.split.valid:
             return
-        scored = total(self.scorer(plan.model, plan.split.valid, max_bases=plan.config.valid_bases))
+        by_contig = self.scorer(plan.model, plan.split.valid, max_bases=plan.config.valid_bases)
+        scored = total(by_contig)
         if not scored.bases:
             return
         loss = scored.nats / scored.bases
@@ -122,9 +125,12 @@ class Trainer:
         self.valid_bits = bits_per_base(scored.nats, scored.bases)
         self._tick()
         self._write_row("valid", loss)
+        genomes = by_genome(by_contig) if len(plan.corpus.members) > 1 else {}
+        each = ", ".join(f"{name} {bits_per_base(one.nats, one.bases):.4f}" for name, one in genomes.items())
         tell(
             f"step {self.progress.step:,}, {self.share_done:.0%} done after {self.progress.elapsed_s:,.0f} s: "
             f"{self.valid_bits:.4f} bits per held-out base"
+            f"{f' ({each})' if each else ''}"
         )
         if self.progress.best_bits is None or self.valid_bits < self.progress.best_bits:
             self.progress.best_bits, self.progress.best_step = self.valid_bits, self.progress.step
@@ -137,29 +143,33 @@ class Trainer:
         if self._saved_step == self.progress.step:
             save_progress(run, self.progress)
         else:
-            save_checkpoint(run, self.plan.model, self.optimizer, self.progress, self.plan.training_facts())
+            facts = self.plan.training_facts()
+            save_checkpoint(run, self.plan.model, self.optimizer, self.progress, facts, self.lanes)
             self._saved_step = self.progress.step
         keep_last(run, self.plan.config.keep, self.progress)
 
     def _step(self, batch: Batch) -> tuple[float, float, float]:
         plan, config, progress = self.plan, self.plan.config, self.progress
+        stage = plan.stages.at(progress.step)
         ahead = plan.limits.progress(
             steps=progress.step + 1,
-            tokens=(progress.consumed_samples + plan.samples_per_step) * plan.context,
+            tokens=plan.stages.tokens(progress.step + 1),
             elapsed_s=progress.elapsed_s,
         )
-        rate = learning_rate(ahead, peak=config.learning_rate, warmup=config.warmup)
+        rate = learning_rate(ahead, peak=stage.rate, warmup=config.warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        assert config.batch_size is not None
-        loss = float(backward(plan.model, batch.to(plan.device), config.batch_size, plan.precision))
+        batch = batch.to(plan.device)
+        states = None if self.lanes is None else self.lanes.restart(batch.begins)
+        summed, self.lanes = backward(plan.model, batch, stage.windows, plan.precision, states=states)
+        loss = float(summed)
         norm = float(nn.utils.clip_grad_norm_(plan.model.parameters(), config.clip))
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise RunError(self._not_finite(loss, norm, batch))
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         progress.step += 1
-        progress.consumed_samples += plan.samples_per_step
+        progress.consumed_samples += batch.inputs.shape[0]
         progress.bases += int(torch.count_nonzero(batch.targets != plan.genome.alphabet.unknown))
         self._tick()
         return loss, norm, rate
@@ -172,7 +182,7 @@ class Trainer:
             self.checkpoint()
 
     def _not_finite(self, loss: float, norm: float, batch: Batch) -> str:
-        last = batch.first + self.plan.samples_per_step - 1
+        last = batch.first + batch.inputs.shape[0] - 1
         places = {str(self.plan.stream[i].interval) for i in range(batch.first, last + 1)}
         return (
             f"step {self.progress.step + 1}: loss {loss}, gradient norm {norm} on samples {batch.first} to {last} "
@@ -204,11 +214,11 @@ class Trainer:
 
 def _make_scorer(plan: Plan) -> Scorer:
     """Return the scorer of held-out bases for a plan."""
-    assert plan.config.batch_size is not None
     return Scorer(
         genome=plan.genome,
         objective=plan.config.objective,
         context=plan.context,
-        batch_size=plan.config.batch_size,
+        batch_size=plan.stages.last.windows,
         seed=plan.config.seed,
+        species=plan.corpus.species,
     )

@@ -8,6 +8,7 @@ from typing import Any
 from genomamba.coordinates import Interval
 from genomamba.model import count_parameters
 from genomamba.train.plan import Cost, Plan
+from genomamba.train.stages import Stages
 
 __all__ = ["describe_cost", "describe_plan"]
 
@@ -17,47 +18,74 @@ def describe_plan(plan: Plan) -> str:
     config, model = plan.config, plan.model.config
     files = ", ".join(sorted({contig.path.name for contig in plan.genome.contigs}))
     limits = (("steps", config.max_steps), ("tokens", config.max_tokens), ("minutes", config.max_minutes))
+    windows = plan.stages.last.windows * plan.stages.accumulate
+    soft = " or ".join(dict.fromkeys(f"{one.softmask_weight:g}" for one in plan.corpus.members))
     strands = "both strands at once" if model.equivariant else f"strand {config.strand}"
     return _table({
         "genome": f"{files}: {_contigs(plan.genome.contigs)}",
+        "mixture": _mixture(plan),
         "left out": _contigs(plan.genome.excluded),
         "train": _intervals(plan.split.train),
         "validate": _intervals(plan.split.valid),
         "test": _intervals(plan.split.test),
-        "windows": f"strand {plan.stream.strand}, at most {config.max_n:.0%} N, soft-masked bases weigh "
-        f"{config.softmask_weight:g}, seed {config.seed}",
+        "windows": f"strand {'forward' if model.equivariant else config.strand}, "
+        f"{'' if config.carry_state else f'at most {config.max_n:.0%} N, '}soft-masked bases weigh "
+        f"{soft}, seed {config.seed}",
         "model": f"{config.preset or 'as --init'}: {model.direction}, {_count(model.num_layers, 'layer')}, "
         f"d_model {model.d_model}, d_state {model.d_state}, {count_parameters(plan.model):,} parameters",
-        "objective": f"{config.objective}, {strands}, {plan.context:,} bases of context",
+        "objective": f"{config.objective}, {strands}, {plan.context:,} bases of context"
+        f"{', states carried from window to window' if config.carry_state else ''}",
+        "turns": _turns(plan.stages) if config.context_schedule else "",
         "optimiser": f"AdamW, learning rate {config.learning_rate:g}, decay {config.weight_decay:g}, "
-        f"warm-up {config.warmup:.0%}, clip {config.clip:g}, {_count(plan.samples_per_step, 'window')} a step",
+        f"warm-up {config.warmup:.0%}, clip {config.clip:g}, {_count(windows, 'window')} a step",
         "stops at": ", ".join(f"--max-{name} {value:,}" for name, value in limits if value is not None),
         "device": f"{plan.device}, {_count(plan.threads, 'thread')}, {config.precision}"
-        f"{', mixers computed again in backward' if config.recompute else ''}",
+        f"{_recomputed(plan.recomputed_layers)}",
         "run folder": str(config.out),
     })  # fmt: skip
 
 
 def describe_cost(plan: Plan, cost: Cost) -> str:
     """What the run will take, from the cost of one step."""
-    steps = plan.expected_steps(cost)
-    tokens = steps * plan.tokens_per_step
-    passes = steps * plan.samples_per_step / plan.stream.windows_per_epoch
+    steps, stages = plan.expected_steps(cost), plan.stages
+    tokens = stages.tokens(steps)
+    passes = tokens / max(1, sum(map(len, plan.split.train)))
+    a_batch = stages.last.windows * stages.last.context
     valid, test = (sum(map(len, part)) for part in (plan.split.valid, plan.split.test))
     # Windows of a causal model overlap by half.
     overlap = 2 if plan.config.objective == "next_token" else 1
     validations = steps / plan.valid_every(cost) * min(valid, plan.config.valid_bases)
-    scoring_s = (
-        overlap * (validations + valid + test) * cost.forward_s / (plan.tokens_per_step / plan.config.accumulate)
-    )
+    scoring_s = overlap * (validations + valid + test) * cost.forward_s / a_batch
+    speed = a_batch * stages.accumulate / cost.step_s
+    how = "measured over one step" if cost.is_measured else "reckoned from a part of a step"
     return _table({
         "training": f"about {_count(steps, 'step')}: {tokens:,} bases, {passes:.1f} passes over the training part",
         "checks": f"validation every {_count(plan.valid_every(cost), 'step')}, keeps {plan.config.keep} checkpoints "
         "and the best",
-        "memory": f"{cost.memory_mib:,.0f} MiB, measured over one step",
-        "time": f"about {_duration(steps * cost.step_s)} of training at {plan.tokens_per_step / cost.step_s:,.0f} "
+        "memory": f"{cost.memory_mib:,.0f} MiB, {how}",
+        "time": f"about {_duration(tokens / speed)} of training at {speed:,.0f} "
         f"bases/s as measured, {_duration(scoring_s)} of validation and scoring",
     })  # fmt: skip
+
+
+def _mixture(plan: Plan) -> str:
+    if len(plan.corpus.members) == 1:
+        return ""
+    tokens = ", each by its species' token" if plan.corpus.species else ""
+    return ", ".join(f"{one.name} {one.share:.1%}" for one in plan.corpus.members) + f" of the windows{tokens}"
+
+
+def _turns(stages: Stages) -> str:
+    return ", ".join(
+        f"{turn.context:,} x {_count(turn.windows, 'window')} for {_count(turn.steps or 0, 'step')} at {turn.rate:g}"
+        for turn in stages.turns
+    )
+
+
+def _recomputed(layers: int) -> str:
+    if not layers:
+        return ""
+    return f", {'layers' if layers == 1 else _count(layers, 'layer') + ' at a time'} computed again in backward"
 
 
 def _table(rows: Mapping[str, str]) -> str:

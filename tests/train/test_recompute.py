@@ -39,5 +39,5 @@ def test_a_run_may_take_it_up_when_it_goes_on(make_config, make_trainer):
     resumed = make_trainer(make_config(recompute=True), resume=True)
     assert resumed.progress.step == 3
     assert recomputes(resumed) == {True}
-    assert "mixers computed again in backward" in describe_plan(resumed.plan)
+    assert "layers computed again in backward" in describe_plan(resumed.plan)
     assert resumed.train()

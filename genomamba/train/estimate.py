@@ -1,0 +1,186 @@
+"""What a step costs, in time and memory, before the first one: a part of a batch is run, and the rest is reckoned.
+
+Time goes with the tokens, for the scan does. Memory that goes with them is counted tensor by tensor below; what does
+not (the interpreter, compiled kernels, segments of the fused mixer, pieces of the head) is in the measured part. The
+count is checked against measured peaks in `benchmarks/context.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from genomamba.config import ModelConfig
+from genomamba.errors import RunError
+from genomamba.model import count_parameters
+from genomamba.model.process import peak_memory_mib
+from genomamba.train.objective import Batch, make_collate
+from genomamba.train.plan import Cost, Plan
+from genomamba.train.stages import Stage
+from genomamba.train.step import backward, losses_of
+
+__all__ = ["bytes_per_token", "check_fits", "free_memory_mib", "measure"]
+
+MEASURED_TOKENS: Final = 32_768
+"""Batches of more are run in part."""
+FEWEST_MEASURED, MEASURED_WORK = 2_048, 1 << 34
+"""Of large models less is run, as many tokens as make so much work with their parameters, but so many at least."""
+MIB: Final = 2**20
+# Of control groups of version 2 and 1: the limit of a container, and what it has taken.
+_LIMITS: Final = (
+    ("memory.max", "memory.current"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+)
+
+
+def measure(plan: Plan) -> Cost:
+    """Run a batch, or a part of it, forward and backward twice, then forward twice, and time the second of each.
+
+    What the first compiles and allocates is no part of the time. Weights and generators stay as they are.
+    """
+    last, largest = plan.stages.last, plan.stages.largest
+    batch, tokens = _part(plan, last), last.windows * last.context
+    states = plan.new_lanes()
+    for _ in range(2):
+        start = time.perf_counter()
+        own = None if states is None else states.select(range(batch.inputs.shape[0]))
+        backward(plan.model, batch, batch.inputs.shape[0], plan.precision, states=own)
+        step_s = time.perf_counter() - start
+        plan.model.zero_grad(set_to_none=True)
+    for _ in range(2):
+        start = time.perf_counter()
+        losses_of(plan.model, batch.inputs, batch.targets)
+        forward_s = time.perf_counter() - start
+    share = tokens / batch.inputs.numel()
+    beyond = max(0, largest.windows * largest.context - batch.inputs.numel())
+    memory = beyond * bytes_per_token(plan.model.config, plan.precision, plan.recomputed_layers) / MIB
+    # AdamW's two moments come with the first real step.
+    memory += peak_memory_mib() + 8 * count_parameters(plan.model) / MIB
+    return Cost(step_s * share * plan.stages.accumulate, forward_s * share, memory, beyond == 0)
+
+
+def _part(plan: Plan, stage: Stage) -> Batch:
+    """Return the first windows of a turn as they are, or as much of them as is measured."""
+    first = plan.stages.sample_borders()[-1]
+    collate = make_collate(plan.config.objective, plan.model.config.alphabet, plan.config.seed)
+    tokens = min(MEASURED_TOKENS, max(FEWEST_MEASURED, MEASURED_WORK // count_parameters(plan.model)))
+    rows = min(stage.windows, max(1, tokens // stage.context))
+    length = min(stage.context, tokens)
+    whole = collate([plan.stream[i] for i in range(first, first + rows)])
+    inputs, targets, weights = (x[:, :length] for x in (whole.inputs, whole.targets, whole.weights))
+    return Batch(whole.first, inputs, targets, weights, whole.begins).to(plan.device)
+
+
+def bytes_per_token(config: ModelConfig, precision: torch.dtype, recomputed_layers: int) -> float:
+    """Return by how many bytes the peak of a step grows with every token of a batch.
+
+    Parameters
+    ----------
+    config : ModelConfig
+    precision : torch.dtype
+        Of the matrix products.
+    recomputed_layers : int
+        Layers of which one input is kept; 0 where everything is.
+    """
+    stream, product = 4 * config.d_model, precision.itemsize * config.d_model
+    strands = 2 if config.equivariant else 1
+    # Inputs, targets and weights of the loss; of both strands, their tokens.
+    tokens = 8 + 8 + 4 + (8 * 3 if config.equivariant else 0)
+    if recomputed_layers:
+        groups = -(-config.num_layers // recomputed_layers)
+        inner = recomputed_layers if recomputed_layers > 1 else 0
+        # The last residual stream, which becomes its gradient; the gradient of a layer's norm; what the mixer reads.
+        held = (groups + inner + 2) * stream + product
+        if config.direction == "bidirectional":
+            held += product
+        return tokens + strands * held
+    return tokens + strands * (config.num_layers * _kept_by_a_layer(config, precision) + 2 * stream + 3 * product)
+
+
+def _kept_by_a_layer(config: ModelConfig, precision: torch.dtype) -> float:
+    """Bytes a token that an ordinary block keeps for backward."""
+    number, d_inner = precision.itemsize, config.d_inner
+    directions = 2 if config.direction == "bidirectional" else 1
+    projected = 1 if config.tie_directions else directions
+    # The norm keeps x and x over its root mean square; in bfloat16 the mixer keeps a copy.
+    norm = 8 * config.d_model + 4 + (number * config.d_model if number < 4 else 0)
+    # Input and gate; of each direction, what convolution, step and scan give, and the small projections twice.
+    small = config.resolved_dt_rank + 4 * config.d_state
+    inside = number * (3 * d_inner + small) + 4 * d_inner * config.d_state / 64
+    summed = number * d_inner if directions == 2 and config.tie_directions else 0
+    return norm + projected * 2 * number * d_inner + directions * inside + summed
+
+
+def free_memory_mib() -> float | None:
+    """Return the memory that this process can still take, in MiB: the machine's, or its control group's where less.
+
+    None where the system does not say.
+    """
+    meminfo = Path("/proc/meminfo")
+    if not meminfo.exists():
+        return None
+    lines = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+    free = [int(lines["MemAvailable"].split()[0]) / 1024]
+    for limit, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        group = Path("/sys/fs/cgroup")
+        if (group / limit).exists() and (text := (group / limit).read_text().strip()).isdecimal():
+            free.append((int(text) - int((group / used).read_text())) / MIB)
+    return max(0.0, min(free))
+
+
+def check_fits(plan: Plan, cost: Cost, free_mib: float | None) -> None:
+    """Raise `RunError` where a step takes more memory than there is; the message says what would fit.
+
+    Parameters
+    ----------
+    plan : Plan
+    cost : Cost
+        As `measure` gives it.
+    free_mib : float or None
+        What the process may take beyond what it has, as of `free_memory_mib`; None checks nothing.
+    """
+    if free_mib is None:
+        return
+    room, largest = _resident_mib() + free_mib, plan.stages.largest
+    if cost.memory_mib <= room:
+        return
+    advice, needed = _what_fits(plan, cost, room)
+    raise RunError(
+        f"a step over {largest.windows} x {largest.context:,} bases takes about {cost.memory_mib / 1024:,.2f} GiB of "
+        f"memory, and there are {room / 1024:,.2f} GiB; {advice} would take {needed / 1024:,.2f} GiB"
+    )
+
+
+def _what_fits(plan: Plan, cost: Cost, room_mib: float) -> tuple[str, float]:
+    """Return the fewest changes of options after which a step fits, and the memory it then takes."""
+    config, largest = plan.model.config, plan.stages.largest
+    now = largest.windows * largest.context * bytes_per_token(config, plan.precision, plan.recomputed_layers) / MIB
+
+    def needed(tokens: int, layers: int) -> float:
+        return cost.memory_mib - now + tokens * bytes_per_token(config, plan.precision, layers) / MIB
+
+    layers, windows, context, advice = plan.recomputed_layers, largest.windows, largest.context, []
+    if not layers and not config.proj_bias:
+        layers = 1
+        advice.append("--recompute")
+    while windows > 1 and needed(windows * context, layers) > room_mib:
+        windows -= 1
+    if windows < largest.windows:
+        advice.append(f"--batch-size {windows}")
+    while context > 1 and needed(windows * context, layers) > room_mib:
+        context //= 2
+    if context < largest.context:
+        advice.append(f"--context {context}")
+    return " ".join(advice), needed(windows * context, layers)
+
+
+def _resident_mib() -> float:
+    statm = Path("/proc/self/statm").read_text().split()
+    return int(statm[1]) * os.sysconf("SC_PAGE_SIZE") / MIB
