@@ -88,7 +88,7 @@ def scored_frame(
     statuses: list[Status] = [Status.OK] * len(variants)
     for contig, group in groupby(order, key=lambda i: contigs[variants[i].contig]):
         places = list(group)
-        for i, (status, row) in zip(places, scorer.scores(contig, [variants[i] for i in places]), strict=True):
+        for i, (_, status, row) in zip(places, scorer.scores(contig, [variants[i] for i in places]), strict=True):
             statuses[i], numbers[i] = status, row
             told(1)
     columns: dict[str, Any] = {

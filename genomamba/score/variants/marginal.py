@@ -131,7 +131,7 @@ def score_marginal(
     windows = Windows(settings.context, len(sequence))
     for core, group in groupby(variants, lambda variant: windows.core(variant.start)):
         start, end = windows.window(core)
-        yield from _Core(model, sequence, start, end, settings).scores(list(group))
+        yield from _Core(model, sequence, start, end, settings).scores(group)
 
 
 class _Core:
@@ -149,7 +149,7 @@ class _Core:
         self._strands = (False, True) if both else (False,)
         self._reference: list[Predictions] | None = None
 
-    def scores(self, variants: Sequence[Variant]) -> Iterator[dict[str, float]]:
+    def scores(self, variants: Iterable[Variant]) -> Iterator[dict[str, float]]:
         """Score each of them."""
         masked: dict[tuple[int, ...], list[Predictions]] = {}
         for variant in variants:

@@ -10,7 +10,7 @@ import tempfile
 from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from itertools import groupby, tee
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
@@ -100,8 +100,7 @@ def _scored(
     alleles = (allele for batch in records.batches(reader) for allele in records.alleles(batch))
     deque((next(alleles) for _ in range(skip)), maxlen=0)
     for contig, group in groupby(alleles, lambda allele: allele[0]):
-        variants, kept = tee(variant for _, variant in group)
-        for variant, (status, numbers) in zip(kept, scorer.scores(contig, variants), strict=True):
+        for variant, status, numbers in scorer.scores(contig, (variant for _, variant in group)):
             yield contig, variant, status, numbers
 
 
