@@ -10,9 +10,9 @@ import numpy as np
 
 from genomamba.alphabet import get_alphabet
 from genomamba.data.genome import Genome
-from genomamba.data.vcf_output import is_stream, open_bytes
+from genomamba.data.vcf_output import check_outputs, is_stream, open_bytes
 from genomamba.data.vcf_tables import open_parquet_table
-from genomamba.errors import ConfigError, RunError
+from genomamba.errors import ConfigError
 from genomamba.files import atomic_file
 from genomamba.model.checkpoint import open_checkpoint
 from genomamba.model.device import choose_device
@@ -105,13 +105,8 @@ def _check_outputs(config: MutagenesisConfig) -> None:
     plot = _named_plot(config)
     if config.plot is not None and plot is not None and plot.suffix.lower() not in _PICTURES:
         raise ConfigError(f"is {config.plot}; its name must end with {' or '.join(_PICTURES)}", option="plot")
-    for path in (config.out, plot):
-        if path is None or is_stream(path) or config.dry_run:
-            continue
-        if Path(path).exists() and not config.force:
-            raise RunError(f"{path}: exists; give --force to replace it, or another name")
-        if not Path(path).parent.is_dir():
-            raise RunError(f"{path}: there is no folder {Path(path).parent}; make it, or give another name")
+    if not config.dry_run:
+        check_outputs(force=config.force, out=config.out, plot=plot)
 
 
 def _named_plot(config: MutagenesisConfig) -> Path | None:

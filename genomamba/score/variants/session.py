@@ -21,9 +21,9 @@ from genomamba.alphabet import get_alphabet
 from genomamba.coordinates import Variant
 from genomamba.data.genome import Genome
 from genomamba.data.vcf import VcfReader, VcfRecord
-from genomamba.data.vcf_output import is_stream, output_kind
+from genomamba.data.vcf_output import check_outputs, is_stream, output_kind
 from genomamba.data.vcf_write import open_scored
-from genomamba.errors import ConfigError, RunError
+from genomamba.errors import ConfigError
 from genomamba.files import atomic_file
 from genomamba.model.checkpoint import open_checkpoint
 from genomamba.model.device import choose_device
@@ -210,13 +210,8 @@ def _warnings(path: str | None) -> Iterator[Callable[[VcfRecord, Variant, Status
 def _check_output(out: str, config: ScoreConfig) -> str:
     """Return the kind of the output, or refuse it while nothing is computed yet."""
     kind = output_kind(out, config.output_type)
-    for name in (out, config.warnings, config.metrics, config.report):
-        if name is None or is_stream(name):
-            continue
-        if Path(name).exists() and not config.force:
-            raise RunError(f"{name}: exists; give --force to replace it, or another name")
-        if not Path(name).parent.is_dir():
-            raise RunError(f"{name}: there is no folder {Path(name).parent}; make it, or give another name")
+    others = {name: getattr(config, name) for name in ("warnings", "metrics", "report")}
+    check_outputs(force=config.force, out=out, **others)
     if config.resume and (is_stream(out) or is_stream(config.vcf or "")):
         raise ConfigError("--resume needs files to go on with; standard input and output leave none")
     return kind
