@@ -103,7 +103,7 @@ class Scorer:
             scores: tuple[MarginalScore, ...] = scoring.scores or ("wt_marginal",)  # type: ignore[assignment]
             self._marginal = MarginalSettings(context=context, scores=scores, flank=scoring.flank)
             self.columns = tuple(name for score in scores for name in COLUMNS[score])
-            self.longest = max(1, (context or 4 * scoring.horizon) // 4)
+            self.longest = max(1, (context or DEFAULT_CONTEXT) // 4)
             self.settings = {"scores": list(self.columns), "context": context, "flank": scoring.flank}
 
     def status(self, contig: str | None, variant: Variant) -> Status:
