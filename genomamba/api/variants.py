@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Literal
 from genomamba.api.model import Model, from_pretrained
 from genomamba.coordinates import Variant
 from genomamba.data.genome import Genome
+from genomamba.errors import ConfigError
 from genomamba.score.config import Strands
 from genomamba.score.progress import Progress
 from genomamba.score.variants.config import Scoring
 from genomamba.score.variants.frame import read_variants, scored_frame
+from genomamba.score.variants.placing import read_background
 from genomamba.score.variants.scorers import choose_scorer
 
 if TYPE_CHECKING:
@@ -50,8 +52,11 @@ class VariantScorer:
         Of an allele whose REF is not what the FASTA has: give it a status alone, or score it all the same.
     batch_size : int, optional
         llr: sequences that go through the model at once; changes no number.
+    calibration : str or Path, optional
+        Background that `genomamba calibrate` has fitted, such as the calibration.json beside a model: adds pct and z,
+        where the first number stands among those of its mutational class.
     chrom_map : str or Path, optional
-        Two-column file: contig as in the variants, name in the FASTA.
+        Two-column file: contig as in the variants, name in the FASTA. Like `cache_dir`, not of a Genome, which is open.
     cache_dir : str or Path, optional
         Where caches of FASTA files are kept. Default: the user's cache folder.
 
@@ -65,7 +70,9 @@ class VariantScorer:
     DataError
         Where a file is missing or malformed.
     ConfigError
-        For a score that the model does not have, and a number that is out of its range.
+        For a score that the model does not have, a number that is out of its range, and a genome of another alphabet.
+    RunError
+        Where the background cannot be read, or is of another model or other settings.
     """
 
     def __init__(
@@ -80,9 +87,12 @@ class VariantScorer:
         strand: Strands = "both",
         ref_mismatch: Literal["skip", "keep"] = "skip",
         batch_size: int | None = None,
+        calibration: str | Path | None = None,
         chrom_map: str | Path | None = None,
         cache_dir: str | Path | None = None,
     ) -> None:
+        if ref_mismatch not in ("skip", "keep"):
+            raise ConfigError(f"is {ref_mismatch!r}; it must be skip or keep", option="ref_mismatch")
         scoring = Scoring(
             scores=(scores,) if isinstance(scores, str) else tuple(scores or ()),
             context=context,
@@ -95,18 +105,30 @@ class VariantScorer:
         self.model = model if isinstance(model, Model) else from_pretrained(model)
         if isinstance(fasta, Genome):
             self.genome = fasta
+            if fasta.alphabet is not self.model.alphabet:
+                raise ConfigError(
+                    f"the genome was opened with {fasta.alphabet.name}, and the model has {self.model.alphabet.name}"
+                )
+            for option, value in (("chrom_map", chrom_map), ("cache_dir", cache_dir)):
+                if value is not None:
+                    raise ConfigError(f"is {value}, and the genome is open; give it to Genome.open", option=option)
         else:
             paths = [fasta] if isinstance(fasta, (str, Path)) else list(fasta)
             self.genome = Genome.open(
                 paths, self.model.alphabet, cache_dir=cache_dir, contigs=("*",), chrom_map=chrom_map, progress=False
             )
         trained = self.model.provenance.get("context")
-        self._scorer = choose_scorer(self.model.network.eval(), self.model.name, self.genome, scoring, trained)
+        network = self.model.network.eval()
+        self._scorer = choose_scorer(network, self.model.name, self.genome, scoring, trained)
+        self._background = None
+        if calibration is not None:
+            self._background = read_background(Path(calibration), self._scorer, network, self.genome)
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the numbers."""
-        return self._scorer.columns
+        placed = () if self._background is None else tuple(tag.column for tag in self._background.tags)
+        return (*self._scorer.columns, *placed)
 
     def score(
         self, variants: str | Path | pd.DataFrame | Iterable[Variant | Row], *, progress: bool = False
@@ -138,9 +160,9 @@ class VariantScorer:
         """
         given = read_variants(variants)
         if not progress:
-            return scored_frame(self._scorer, self.genome, given)
+            return scored_frame(self._scorer, self.genome, given, background=self._background)
         with Progress("scoring", "alleles", len(given.variants)) as bar:
-            return scored_frame(self._scorer, self.genome, given, bar.add)
+            return scored_frame(self._scorer, self.genome, given, bar.add, self._background)
 
 
 def score_variants(
@@ -155,6 +177,7 @@ def score_variants(
     strand: Strands = "both",
     ref_mismatch: Literal["skip", "keep"] = "skip",
     batch_size: int | None = None,
+    calibration: str | Path | None = None,
     chrom_map: str | Path | None = None,
     cache_dir: str | Path | None = None,
     progress: bool = False,
@@ -163,7 +186,7 @@ def score_variants(
 
     Parameters
     ----------
-    model, fasta, scores, context, horizon, flank, strand, ref_mismatch, batch_size, chrom_map, cache_dir
+    model, fasta, scores, context, horizon, flank, strand, ref_mismatch, batch_size, calibration, chrom_map, cache_dir
         See `VariantScorer`.
     variants, progress
         See `VariantScorer.score`.
@@ -180,6 +203,7 @@ def score_variants(
     """
     scorer = VariantScorer(
         model, fasta, scores=scores, context=context, horizon=horizon, flank=flank, strand=strand,
-        ref_mismatch=ref_mismatch, batch_size=batch_size, chrom_map=chrom_map, cache_dir=cache_dir,
+        ref_mismatch=ref_mismatch, batch_size=batch_size, calibration=calibration, chrom_map=chrom_map,
+        cache_dir=cache_dir,
     )  # fmt: skip
     return scorer.score(variants, progress=progress)

@@ -11,7 +11,7 @@ from typing import Final
 
 from genomamba.cli.parsing import Parser
 from genomamba.cli.process import command_line, prepare_process
-from genomamba.errors import ConfigError, RunError
+from genomamba.errors import ConfigError
 from genomamba.score.variants.config import ScoreConfig, refuse_one_name_twice
 from genomamba.settings import settings_of
 
@@ -66,17 +66,14 @@ def run(argv: Sequence[str]) -> int:
     refuse_one_name_twice(**files)
     prepare_process()
     from genomamba.classify.embedding_files import holds_embeddings, merge_embeddings
-    from genomamba.data.vcf_output import is_stream, output_kind
+    from genomamba.data.vcf_output import check_outputs, is_stream, output_kind
 
-    force = hasattr(given, "force")
-    for name in files.values():
-        if name is not None and not is_stream(name) and Path(name).exists() and not force:
-            raise RunError(f"{name}: exists; give --force to replace it, or another name")
     if Path("-") in given.shards:
         raise ConfigError("a shard is '-'; shards are read twice, so name files")
     for option, name in files.items():
         if name is not None and Path(name) in given.shards:
             raise ConfigError(f"--{option} is {name}, one of the shards; give another name")
+    check_outputs(force=hasattr(given, "force"), **files)
     if holds_embeddings(given.shards[0]):
         if asks:
             raise ConfigError(f"{given.shards[0]}: holds embeddings, which labels and reports are not made of")

@@ -20,7 +20,9 @@ from genomamba.data.vcf_input import quiet_htslib
 from genomamba.errors import ConfigError, DataError, RunError
 from genomamba.files import atomic_file
 
-__all__ = ["KINDS", "STANDARD_OUTPUT", "ByteSink", "is_stream", "open_bytes", "output_kind", "write_vcf"]
+__all__ = [
+    "KINDS", "STANDARD_OUTPUT", "ByteSink", "check_outputs", "is_stream", "open_bytes", "output_kind", "write_vcf",
+]  # fmt: skip
 
 STANDARD_OUTPUT: Final = "-"
 KINDS: Final = ("vcf", "vcf.gz", "bcf", "tsv", "tsv.gz", "parquet")
@@ -75,6 +77,36 @@ def is_stream(out: str | Path) -> bool:
     # /dev/stdout is a file where a shell sends it into one, and is to be written through all the same.
     is_device = path.is_relative_to("/dev") or (path.exists() and not path.is_file() and not path.is_dir())
     return str(out) == STANDARD_OUTPUT or is_device
+
+
+def check_outputs(*, force: bool, **files: str | Path | None) -> None:
+    """Refuse files that could not be written, while nothing is computed yet.
+
+    Parameters
+    ----------
+    force : bool
+        Whether those that are there are replaced.
+    files
+        Their names by the options that give them; None is none. `out` alone may be a stream.
+
+    Raises
+    ------
+    ConfigError
+        For a stream in the place of a file.
+    RunError
+        Where a file is there, or its folder is not.
+    """
+    for option, name in files.items():
+        if name is None:
+            continue
+        if is_stream(name):
+            if option != "out":
+                raise ConfigError(f"--{option} is {name}, a stream; name a file")
+            continue
+        if Path(name).exists() and not force:
+            raise RunError(f"{name}: exists; give --force to replace it, or another name")
+        if not Path(name).parent.is_dir():
+            raise RunError(f"{name}: there is no folder {Path(name).parent}; make it, or give another name")
 
 
 @contextmanager

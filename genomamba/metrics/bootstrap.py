@@ -136,9 +136,9 @@ def compare(
 
     found = np.concatenate([of(weights) for weights in _resamples(metric, true, draws, seed)])
     low, high = _interval(found)
-    # One more than were drawn: what was observed is itself a draw, so that p is never 0.
+    # One more than were drawn: what was observed is itself a draw, so that p is never 0. A resample may have no value.
     tail = 1 + min(int((found <= 0).sum()), int((found >= 0).sum()))
-    p = min(1.0, 2 * tail / (draws + 1))
+    p = min(1.0, 2 * tail / (int((~np.isnan(found)).sum()) + 1))
     return Difference(float(of(np.ones((1, true.size)))[0]), low, high, p, true.size, left_out)
 
 

@@ -75,7 +75,15 @@ def read_genes(path: str | Path, genome: Genome, region: Interval) -> list[GeneM
     # A transcript's first codon may lie outside of the region, and so does not follow from what lies within.
     first, last = min(one.interval.start for one in near), max(one.interval.end for one in near)
     hull = Interval(region.contig, min(first, region.start), max(last, region.end))
-    return _models([one for one in read_features(path, genome, within=hull) if _is_drawn(one.type)], region)
+    # Of parts whose transcript has no row of its own, the others may lie anywhere.
+    orphaned = {parent for one in near for parent in one.parents} - {one.id for one in near}
+    within = Interval(region.contig, 0, genome.length(region.contig)) if orphaned else hull
+    found = [
+        one
+        for one in read_features(path, genome, within=within)
+        if _is_drawn(one.type) and (one.interval.overlaps(hull) or not orphaned.isdisjoint(one.parents))
+    ]
+    return _models(found, region)
 
 
 def lanes_of(spans: Sequence[Stretch]) -> list[int]:

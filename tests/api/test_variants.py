@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 import genomamba
+from genomamba.alphabet import get_alphabet
 from genomamba.coordinates import Variant
 from genomamba.data.genome import Genome
 from genomamba.errors import ConfigError, DataError
@@ -134,6 +135,8 @@ BAD = {
     "text for a position": ([("chr1", "1", "A", "C")], DataError, r"variants\[0\]: pos is '1'; it must be a whole"),
     "a fraction": ([("chr1", 1.5, "A", "C")], DataError, r"pos is 1.5; it must be a whole number"),
     "no number": ([("chr1", float("nan"), "A", "C")], DataError, "pos is nan"),
+    "a position beyond any contig": ([("chr1", 10**19, "A", "C")], DataError, r"variants\[0\]: pos is 10,000,000"),
+    "a start beyond any contig": ([Variant("chr1", -(10**30), "A", "C")], DataError, "it must have fewer than 19"),
     "two alleles": ([("chr1", 1, "A", "C,G")], DataError, "alt is 'C,G'; give each allele a row of its own"),
     "no text": ([("chr1", 1, "A", None)], DataError, "alt is None; it must be text"),
     "no column": (pd.DataFrame({"chrom": ["1"], "pos": [1], "ref": ["A"]}), DataError, "the table has no column alt"),
@@ -161,8 +164,24 @@ def test_what_is_no_variant_is_told_with_its_place(make_model, fasta, case, tmp_
         ({"scores": "wt_marginal"}, "scores has 'wt_marginal'; made is a causal model, which has llr"),
         ({"strand": "x"}, "strand is 'x'; it must be"),
         ({"ref_mismatch": "x"}, "ref_mismatch is 'x'; it must be"),
+        # A table has no place where to stop.
+        ({"ref_mismatch": "error"}, "ref_mismatch is 'error'; it must be skip or keep"),
     ],
 )
 def test_options_are_named_as_python_has_them(make_model, fasta, options, message):
     with pytest.raises(ConfigError, match=message):
         genomamba.VariantScorer(make_model(), fasta, **options)
+
+
+@pytest.mark.parametrize(
+    ("alphabet", "options", "message"),
+    [
+        ("bytes", {}, "the genome was opened with bytes, and the model has dna"),
+        ("dna", {"chrom_map": "names.tsv"}, "chrom_map is names.tsv, and the genome is open; give it to Genome.open"),
+        ("dna", {"cache_dir": "here"}, "cache_dir is here, and the genome is open"),
+    ],
+)
+def test_a_genome_that_is_open_is_taken_as_it_is(make_model, fasta, alphabet, options, message):
+    genome = Genome.open([fasta], get_alphabet(alphabet), progress=False)
+    with pytest.raises(ConfigError, match=message):
+        genomamba.VariantScorer(make_model(), genome, **options)

@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 from scipy.stats import percentileofscore
 
+import genomamba
 from genomamba.alphabet import get_alphabet
 from genomamba.cli.main import main
 from genomamba.coordinates import Interval, Variant
 from genomamba.data.genome import Genome
+from genomamba.errors import RunError
 from genomamba.score.variants import steps
 from genomamba.score.variants.background import draw_background
 from genomamba.score.variants.classes import Classes
@@ -95,6 +97,26 @@ def test_the_background_itself_is_spread_evenly_over_each_class(background, geno
         wide += uses != chain[0]
     assert own > 10
     assert wide > 5
+
+
+def test_python_has_the_same_columns(background):
+    calibrate("--vcf", background, *OPTIONS)
+    rows = Path(background).read_text().splitlines(True)
+    Path("calls.vcf").write_text("".join([*rows[:60], "chrQ\t1\t.\tA\tC\t.\t.\t.\n"]))
+    score("calls.vcf", "scored.parquet", *OPTIONS)
+    expected = pd.read_parquet("scored.parquet")
+    asked = {"context": 64, "horizon": 16, "calibration": "run/calibration.json"}
+    scorer = genomamba.VariantScorer("run", "made.fa", **asked)
+    table = scorer.score("calls.vcf")
+    assert scorer.columns == ("llr", "llr_lc", "pct", "z")
+    assert list(table.columns) == list(expected.columns)
+    for name in ("pct", "z"):
+        assert table[name].tolist() == pytest.approx(expected[name].tolist(), nan_ok=True)
+        assert table[name].isna().tolist() == (table.status != "OK").tolist()
+    assert {str(table[name].dtype) for name in scorer.columns} == {"float64"}
+    assert str(scorer.score([])["pct"].dtype) == "float64"
+    with pytest.raises(RunError, match="json: has horizon 16, and this command 8; make one that fits"):
+        genomamba.VariantScorer("run", "made.fa", **asked | {"horizon": 8})
 
 
 def test_labels_and_page_take_what_a_background_says(background, folder):

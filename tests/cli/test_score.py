@@ -289,6 +289,8 @@ def test_a_contig_that_is_not_there_and_no_record_at_all(score, tmp_path, contig
         (("--resume", "--force"), "--resume goes on and --force begins anew; give one of them"),
         (("--resume",), "scored.vcf.partial: nothing to go on with; leave out --resume"),
         (("--region", "nine"), "'nine'"),
+        (("--warnings", "-"), "--warnings is -, a stream; name a file"),
+        (("--report", "/dev/stderr"), "--report is /dev/stderr, a stream; name a file"),
         (("-O", "z"), "-O z writes .vcf.gz, but --out is"),
         (("--region", "one", "--regions-bed", "x.bed"), "--region and --regions-bed both say what to take"),
     ],
@@ -341,4 +343,8 @@ def test_merge_needs_a_name_that_is_not_a_shard(score, make_vcf):
     assert main(["merge", "-", str(part), "--out", str(part.with_name("merged.vcf"))]) == 2
     assert main(["merge", str(part), "--out", str(part), "--force"]) == 2
     assert "one of the shards; give another name" in score.shown().err
+    assert main(["merge", str(part), "--report", "-"]) == 2
+    assert "--report is -, a stream; name a file" in score.shown().err
+    assert main(["merge", str(part), "--report", "no/page.html"]) == 1
+    assert "no/page.html: there is no folder no; make it, or give another name" in score.shown().err
     assert part.read_bytes() == before

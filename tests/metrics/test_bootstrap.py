@@ -109,3 +109,12 @@ def test_a_score_that_falls_is_held_against_one_that_rises():
     found = compare("spearman", label, rising, falling, signs=(1, -1))
     assert abs(found.value) < 0.15
     assert compare("spearman", label, rising, falling).value > 1
+
+
+def test_p_counts_the_resamples_that_have_a_value():
+    # Without the last row, or with it alone, labels are the same; otherwise one score follows them, the other does not.
+    truth, against = np.array([0.0, 0, 0, 1]), np.array([0.0, 1, 2, -3])
+    last = np.concatenate(list(_resamples("spearman", truth, 1_000, seed=0)))[:, 3]
+    known = int(((last > 0) & (last < 4)).sum())
+    assert known < 800
+    assert compare("spearman", truth, truth, against).p == pytest.approx(2 / (known + 1))

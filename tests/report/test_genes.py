@@ -109,6 +109,14 @@ def test_gtf_says_the_same(genes):
     assert gene == same
 
 
+def test_parts_without_a_row_of_their_transcript_begin_where_the_file_begins_them(genes):
+    named = 'gene_id "g"; transcript_id "t";'
+    text = "".join(row("CDS", start, start + 8, "+", 0, named) for start in (11, 51, 81))
+    (whole,), (part,) = genes(text), genes(text, 40, 100)
+    assert whole.starts == ((10, 13),)
+    assert part == GeneModel("g", "+", 40, 89, ((50, 59), (80, 89)), ((50, 59), (80, 89)), ())
+
+
 def test_spans_that_overlap_have_lanes_of_their_own():
     assert lanes_of([]) == []
     assert lanes_of([(0, 10), (5, 8), (8, 9), (10, 12), (11, 12)]) == [0, 1, 1, 0, 1]

@@ -13,7 +13,6 @@ from typing import Any, Final
 import numpy as np
 
 import genomamba
-from genomamba.alphabet import get_alphabet
 from genomamba.coordinates import Interval, Variant
 from genomamba.data.bed import read_bed
 from genomamba.data.genome import Genome
@@ -21,15 +20,14 @@ from genomamba.data.vcf import VcfReader
 from genomamba.data.vcf_output import is_stream
 from genomamba.errors import ConfigError, DataError, RunError
 from genomamba.model.checkpoint import is_hub_name, open_checkpoint
-from genomamba.model.device import choose_device
-from genomamba.model.process import keep_freed_memory, set_threads
 from genomamba.model.state import fingerprint
 from genomamba.score.partial import Partial, plan_of
 from genomamba.score.variants.background import draw_background
 from genomamba.score.variants.calibration import CALIBRATION, FEWEST, Float32Array, fit_classes, write_calibration
 from genomamba.score.variants.classes import ALL, KINDS, Chain, Classes
 from genomamba.score.variants.config import CalibrateConfig
-from genomamba.score.variants.scorers import Scorer, choose_scorer
+from genomamba.score.variants.opening import open_scorer
+from genomamba.score.variants.scorers import Scorer
 from genomamba.score.variants.selection import Selection
 from genomamba.score.variants.steps import at_rest, plan_of_files, score_alleles, working_folder
 from genomamba.score.variants.survey import take_survey
@@ -63,12 +61,9 @@ def calibrate(name: str, config: CalibrateConfig, *, emit: Callable[[str], None]
     out = Path(config.out) if config.out is not None else checkpoint.weights.parent / CALIBRATION
     _check_output(out, config)
     config = dataclasses.replace(config, out=str(out))
-    device = choose_device(config.device)
-    set_threads(config.threads)
-    keep_freed_memory()
-    model = checkpoint.load(device).eval()
-    genome = _open_genome(config, model.config.alphabet)
-    scorer = choose_scorer(model, name, genome, config.scoring, checkpoint.training.get("context"))
+    # Where the user says which places count, none is left out for its name.
+    is_told = config.vcf is not None or config.region is not None or config.regions_bed is not None
+    model, _, genome, scorer = open_scorer(checkpoint, config, contigs=("*",) if is_told else ())
     with ExitStack() as stack:
         folder = stack.enter_context(working_folder(config))
         source = config.vcf or ", ".join(config.fasta)
@@ -108,18 +103,6 @@ def _check_output(out: Path, config: CalibrateConfig) -> None:
         raise RunError(f"{out}: exists; give --force to replace it, or another --out")
     if not out.parent.is_dir():
         raise RunError(f"{out}: there is no folder {out.parent}; make it, or give another --out")
-
-
-def _open_genome(config: CalibrateConfig, alphabet: str) -> Genome:
-    # Where the user says which places count, none is left out for its name.
-    told = config.vcf is not None or config.region is not None or config.regions_bed is not None
-    return Genome.open(
-        list(config.fasta),
-        get_alphabet(alphabet),
-        cache_dir=config.cache_dir,
-        contigs=("*",) if told else (),
-        chrom_map=config.chrom_map,
-    )
 
 
 def _drawn(genome: Genome, scorer: Scorer, config: CalibrateConfig, stack: ExitStack) -> Path:

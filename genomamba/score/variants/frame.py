@@ -14,6 +14,7 @@ from genomamba.coordinates import Variant
 from genomamba.data.genome import Genome
 from genomamba.data.vcf import VcfReader
 from genomamba.errors import DataError
+from genomamba.score.variants.placing import Background
 from genomamba.score.variants.scorers import Scorer
 from genomamba.score.variants.status import Status
 
@@ -24,6 +25,7 @@ __all__ = ["GivenVariants", "read_variants", "scored_frame"]
 
 _MISSING: Final = "."
 _COLUMNS: Final = ("chrom", "pos", "ref", "alt")
+_FARTHEST: Final = 10**18
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,11 @@ def read_variants(variants: str | Path | pd.DataFrame | Iterable[Any]) -> GivenV
 
 
 def scored_frame(
-    scorer: Scorer, genome: Genome, given: GivenVariants, told: Callable[[int], None] = lambda count: None
+    scorer: Scorer,
+    genome: Genome,
+    given: GivenVariants,
+    told: Callable[[int], None] = lambda count: None,
+    background: Background | None = None,
 ) -> pd.DataFrame:
     """Score alleles, and return a row for each in the order they were given in.
 
@@ -77,6 +83,8 @@ def scored_frame(
         The alleles, in any order.
     told : callable
         Hears how many more are done.
+    background : Background, optional
+        Adds columns that say where scores stand.
     """
     import pandas as pd
 
@@ -88,7 +96,7 @@ def scored_frame(
     statuses: list[Status] = [Status.OK] * len(variants)
     for contig, group in groupby(order, key=lambda i: contigs[variants[i].contig]):
         places = list(group)
-        for i, (status, row) in zip(places, scorer.scores(contig, [variants[i] for i in places]), strict=True):
+        for i, (_, status, row) in zip(places, scorer.scores(contig, [variants[i] for i in places]), strict=True):
             statuses[i], numbers[i] = status, row
             told(1)
     columns: dict[str, Any] = {
@@ -99,6 +107,11 @@ def scored_frame(
         "alt": pd.array([one.alt for one in variants], dtype="string"),
     }
     columns |= {name: numbers[:, i] for i, name in enumerate(scorer.columns)}
+    if background is not None:
+        # What a background was fitted to is float32, too.
+        scores = numbers[:, 0].astype(np.float32).tolist()
+        placed = background.columns(scores, ((contigs[one.contig], one) for one in variants))
+        columns |= {name: np.array(values, np.float64) for name, values in placed.items()}
     columns["status"] = pd.array([str(status) for status in statuses], dtype="string")
     return pd.DataFrame(columns, index=given.index)
 
@@ -129,8 +142,13 @@ def _of_table(table: pd.DataFrame) -> GivenVariants:
 
 
 def _variant(place: str, given: Any) -> Variant:
-    if isinstance(given, Variant):
-        return given
+    found = given if isinstance(given, Variant) else _of_row(place, given)
+    if abs(found.start) >= _FARTHEST:
+        raise DataError(f"{place}: pos is {found.start + 1:,}; it must have fewer than 19 digits")
+    return found
+
+
+def _of_row(place: str, given: Any) -> Variant:
     if not isinstance(given, (tuple, list)) or len(given) != len(_COLUMNS):
         raise DataError(f"{place}: {given!r} is neither a Variant nor (chrom, pos, ref, alt)")
     chrom, pos, ref, alt = given

@@ -115,8 +115,9 @@ def score_marginal(
     dict
         For each variant in turn, the `COLUMNS` of the scores asked for. Log-likelihoods in nats, divergences in bits,
         `influence_at` in bases from the variant's start (positions behind it count from the end of its alleles on the
-        reference). NaN where a score is not defined: marginals of an insertion or deletion, and of a window that the
-        variant's reference allele does not fit in.
+        reference). NaN where a score is not defined: marginals of an insertion or deletion, and where the
+        genome has no base (REF being another, as `keep` allows), and of a window that the variant's reference allele
+        does not fit in.
 
     Raises
     ------
@@ -131,7 +132,7 @@ def score_marginal(
     windows = Windows(settings.context, len(sequence))
     for core, group in groupby(variants, lambda variant: windows.core(variant.start)):
         start, end = windows.window(core)
-        yield from _Core(model, sequence, start, end, settings).scores(list(group))
+        yield from _Core(model, sequence, start, end, settings).scores(group)
 
 
 class _Core:
@@ -149,7 +150,7 @@ class _Core:
         self._strands = (False, True) if both else (False,)
         self._reference: list[Predictions] | None = None
 
-    def scores(self, variants: Sequence[Variant]) -> Iterator[dict[str, float]]:
+    def scores(self, variants: Iterable[Variant]) -> Iterator[dict[str, float]]:
         """Score each of them."""
         masked: dict[tuple[int, ...], list[Predictions]] = {}
         for variant in variants:
@@ -172,6 +173,8 @@ class _Core:
         first = edit.start - self._start
         ref = self._tokens[first : first + edit.removed]
         changed = np.flatnonzero(ref != edit.inserted)
+        if not self._alphabet.is_target_token[ref[changed]].all():
+            return float("nan")
         at = first + changed
         if masked is None:
             predictions = self._references()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from genomamba.alphabet import get_alphabet
 from genomamba.data.genome import Genome
 from genomamba.data.vcf import VcfReader, VcfRecord
-from genomamba.errors import DataError
 from genomamba.score.variants.config import StudyConfig
 from genomamba.score.variants.labels import read_labels
 from genomamba.score.variants.page import write_page
@@ -66,16 +66,5 @@ def study_scored(scored: Path, values: Mapping[str, Any], *, command: str, emit:
 
 def _contigs(genome: Genome | None) -> Callable[[VcfRecord], str | None]:
     """Return what gives the name of a record's contig in the genome."""
-    names: dict[str, str | None] = {}
-
-    def contig_of(record: VcfRecord) -> str | None:
-        if genome is None:
-            return None
-        if record.chrom not in names:
-            try:
-                names[record.chrom] = genome.resolve(record.chrom)
-            except DataError:
-                names[record.chrom] = None
-        return names[record.chrom]
-
-    return contig_of
+    find = (lambda name: None) if genome is None else cache(genome.find)
+    return lambda record: find(record.chrom)

@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from genomamba.alphabet import get_alphabet
-from genomamba.data.genome import Genome
-from genomamba.data.vcf_output import is_stream, open_bytes
+from genomamba.data.vcf_output import check_outputs, is_stream, open_bytes
 from genomamba.data.vcf_tables import open_parquet_table
-from genomamba.errors import ConfigError, RunError
+from genomamba.errors import ConfigError
 from genomamba.files import atomic_file
 from genomamba.model.checkpoint import open_checkpoint
-from genomamba.model.device import choose_device
-from genomamba.model.process import keep_freed_memory, set_threads
 from genomamba.report.genes import GeneModel, read_genes
 from genomamba.report.mutagenesis import Mutagenesis, PictureFormat, draw_mutagenesis
 from genomamba.report.words import duration
@@ -24,7 +20,8 @@ from genomamba.score.progress import Progress
 from genomamba.score.variants.mutations import BASES, Mutations, mutations_of, scored_mutations
 from genomamba.score.variants.mutations_config import NO_PICTURE, MutagenesisConfig
 from genomamba.score.variants.mutations_cost import seconds_for
-from genomamba.score.variants.scorers import Scorer, choose_scorer
+from genomamba.score.variants.opening import open_scorer
+from genomamba.score.variants.scorers import Scorer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,17 +57,8 @@ def mutagenesis(name: str, config: MutagenesisConfig, *, emit: Callable[[str], N
         For anything the user can mend.
     """
     _check_outputs(config)
-    device = choose_device(config.device)
-    set_threads(config.threads)
-    keep_freed_memory()
     checkpoint = open_checkpoint(name, revision=config.revision, alphabet=config.alphabet)
-    model = checkpoint.load(device).eval()
-    alphabet = get_alphabet(model.config.alphabet)
-    genome = Genome.open(
-        list(config.fasta), alphabet, cache_dir=config.cache_dir, contigs=("*",), chrom_map=config.chrom_map
-    )
-    trained = checkpoint.training.get("context")
-    scorer = choose_scorer(model, name, genome, config.scoring, trained)
+    model, trained, genome, scorer = open_scorer(checkpoint, config)
     assert config.region is not None
     mutations = mutations_of(config.region, genome, config.deletions, scorer)
     score, plot = _score_drawn(config.plot_score, scorer), _plot_of(config, mutations)
@@ -105,13 +93,8 @@ def _check_outputs(config: MutagenesisConfig) -> None:
     plot = _named_plot(config)
     if config.plot is not None and plot is not None and plot.suffix.lower() not in _PICTURES:
         raise ConfigError(f"is {config.plot}; its name must end with {' or '.join(_PICTURES)}", option="plot")
-    for path in (config.out, plot):
-        if path is None or is_stream(path) or config.dry_run:
-            continue
-        if Path(path).exists() and not config.force:
-            raise RunError(f"{path}: exists; give --force to replace it, or another name")
-        if not Path(path).parent.is_dir():
-            raise RunError(f"{path}: there is no folder {Path(path).parent}; make it, or give another name")
+    if not config.dry_run:
+        check_outputs(force=config.force, out=config.out, plot=plot)
 
 
 def _named_plot(config: MutagenesisConfig) -> Path | None:

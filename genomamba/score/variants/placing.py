@@ -18,7 +18,7 @@ from genomamba.score.variants.calibration import CALIBRATION, Calibration
 from genomamba.score.variants.classes import Classes
 from genomamba.score.variants.scorers import Scorer
 
-__all__ = ["AUTO", "NONE", "Background", "find_background"]
+__all__ = ["AUTO", "NONE", "Background", "find_background", "read_background"]
 
 AUTO: Final = "auto"
 NONE: Final = "none"
@@ -114,14 +114,17 @@ def find_background(
     if asked == NONE or (asked == AUTO and not path.exists()):
         return None
     try:
-        calibration = Calibration(path)
-        if misfit := calibration.misfit(fingerprint(model), scorer.settings, scorer.columns[0]):
-            raise RunError(
-                f"{path}: {misfit}; make one that fits by genomamba calibrate, or go without by --calibration {NONE}"
-            )
+        return read_background(path, scorer, model, genome)
     except RunError as error:
         if asked != AUTO:
             raise
         _log.warning("%s; GM_PCT and GM_Z are left out", error)
         return None
+
+
+def read_background(path: Path, scorer: Scorer, model: LanguageModel, genome: Genome) -> Background:
+    """Return the background of a file; parameters and errors are those of `find_background`."""
+    calibration = Calibration(path)
+    if misfit := calibration.misfit(fingerprint(model), scorer.settings, scorer.columns[0]):
+        raise RunError(f"{path}: {misfit}; make one that fits by genomamba calibrate, or go without one")
     return Background(calibration, Classes(genome, folded=calibration.folded), scorer.columns[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from genomamba.coordinates import Variant
 from genomamba.data.genome import Genome
@@ -18,7 +18,7 @@ from genomamba.score.variants.config import WHOLE_CONTIG, Scoring
 from genomamba.score.variants.marginal import COLUMNS, MarginalScore, MarginalSettings, score_marginal
 from genomamba.score.variants.status import Status, status_of
 
-__all__ = ["DEFAULT_CONTEXT", "STATUS_TAG", "Scorer", "choose_scorer", "tags_of"]
+__all__ = ["DEFAULT_CONTEXT", "STATUS_TAG", "ScoredVariant", "Scorer", "choose_scorer", "tags_of"]
 
 DEFAULT_CONTEXT: Final = 8_192
 """Bases that a model sees where neither the user nor the checkpoint says how many."""
@@ -48,6 +48,14 @@ STATUS_TAG: Final = Tag(
     type="String",
     description=f"OK where the allele was scored, or why it was not: {', '.join(list(Status)[1:])}",
 )
+
+
+class ScoredVariant(NamedTuple):
+    """A variant as it was given, its status, and its numbers: one a column, NaN where there is none."""
+
+    variant: Variant
+    status: Status
+    numbers: tuple[float, ...]
 
 
 class Scorer:
@@ -95,40 +103,42 @@ class Scorer:
             scores: tuple[MarginalScore, ...] = scoring.scores or ("wt_marginal",)  # type: ignore[assignment]
             self._marginal = MarginalSettings(context=context, scores=scores, flank=scoring.flank)
             self.columns = tuple(name for score in scores for name in COLUMNS[score])
-            self.longest = max(1, (context or 4 * scoring.horizon) // 4)
+            self.longest = max(1, (context or DEFAULT_CONTEXT) // 4)
             self.settings = {"scores": list(self.columns), "context": context, "flank": scoring.flank}
 
     def status(self, contig: str | None, variant: Variant) -> Status:
         """Tell whether an allele is scored, and if not, why."""
         return status_of(variant, self._genome, contig, self.longest, self._strands)
 
-    def scores(self, contig: str | None, variants: Iterable[Variant]) -> Iterator[tuple[Status, tuple[float, ...]]]:
+    def scores(self, contig: str | None, variants: Iterable[Variant]) -> Iterator[ScoredVariant]:
         """Score variants of one contig in their order; None stands for a contig that the genome does not have."""
         if contig is None:
             for variant in variants:
-                yield self.status(None, variant), self._nothing()
+                yield ScoredVariant(variant, self.status(None, variant), self._nothing())
         elif self.causal is not None:
             for one in score_causal(self._model, self._genome, contig, variants, self.causal):
-                yield one.status, (one.llr, one.llr_length_corrected)
+                yield ScoredVariant(one.variant, one.status, (one.llr, one.llr_length_corrected))
         else:
             yield from self._marginals(contig, variants)
 
-    def _marginals(self, contig: str, variants: Iterable[Variant]) -> Iterator[tuple[Status, tuple[float, ...]]]:
+    def _marginals(self, contig: str, variants: Iterable[Variant]) -> Iterator[ScoredVariant]:
         assert self._marginal is not None
-        statuses: deque[Status] = deque()
+        # Those that were read and wait for their turn.
+        waiting: deque[tuple[Variant, Status]] = deque()
 
         def scored() -> Iterator[Variant]:
             for variant in variants:
-                statuses.append(self.status(contig, variant))
-                if self._is_scored(statuses[-1]):
+                status = self.status(contig, variant)
+                waiting.append((variant, status))
+                if self._is_scored(status):
                     yield variant
 
         for found in score_marginal(self._model, self._genome, contig, scored(), self._marginal):
-            while not self._is_scored(statuses[0]):
-                yield statuses.popleft(), self._nothing()
-            yield statuses.popleft(), tuple(found[name] for name in self.columns)
-        while statuses:
-            yield statuses.popleft(), self._nothing()
+            while not self._is_scored(waiting[0][1]):
+                yield ScoredVariant(*waiting.popleft(), self._nothing())
+            yield ScoredVariant(*waiting.popleft(), tuple(found[name] for name in self.columns))
+        while waiting:
+            yield ScoredVariant(*waiting.popleft(), self._nothing())
 
     def _is_scored(self, status: Status) -> bool:
         return status is Status.OK or (status is Status.REF_MISMATCH and self._keep)

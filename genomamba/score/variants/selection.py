@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from typing import Final, Protocol
 
 from genomamba.coordinates import Interval, Variant
@@ -37,7 +38,7 @@ class Records(Protocol):
 def variants_of(record: VcfRecord, contig: str | None) -> Iterator[Variant]:
     """Give the alleles of a record, in their order; `contig` is its name in the genome, where it has one."""
     for alt in record.alts:
-        yield Variant(contig or record.chrom, record.pos - 1, record.ref, alt)
+        yield Variant(contig or record.chrom, record.start, record.ref, alt)
 
 
 def short(allele: str) -> str:
@@ -62,8 +63,7 @@ class Selection(Records):
     """
 
     def __init__(self, genome: Genome, config: VariantsConfig) -> None:
-        self._genome = genome
-        self._names: dict[str, str | None] = {}
+        self._find = cache(genome.find)
         self._stretches: dict[str, tuple[list[int], list[int]]] | None = None
         if config.region is not None:
             self._stretches = _by_contig([genome.interval(config.region)])
@@ -73,10 +73,7 @@ class Selection(Records):
 
     def contig(self, record: VcfRecord) -> str | None:
         """Return the name of a record's contig in the genome; None where it has none."""
-        name = record.chrom
-        if name not in self._names:
-            self._names[name] = self._genome.find(name)
-        return self._names[name]
+        return self._find(record.chrom)
 
     def batches(self, reader: VcfReader) -> Iterator[list[VcfRecord]]:
         """Give the records that are taken, in the lists in which they are read; some may be empty."""
@@ -92,8 +89,8 @@ class Selection(Records):
         """Whether any base of REF lies in a stretch."""
         assert self._stretches is not None
         starts, ends = self._stretches.get(self.contig(record) or "", ([], []))
-        last = bisect_right(starts, record.pos - 2 + len(record.ref)) - 1
-        return last >= 0 and ends[last] > record.pos - 1
+        last = bisect_right(starts, record.start + len(record.ref) - 1) - 1
+        return last >= 0 and ends[last] > record.start
 
 
 def _by_contig(stretches: Sequence[Interval]) -> dict[str, tuple[list[int], list[int]]]:

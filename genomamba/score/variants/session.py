@@ -17,23 +17,20 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from genomamba.alphabet import get_alphabet
 from genomamba.coordinates import Variant
-from genomamba.data.genome import Genome
 from genomamba.data.vcf import VcfReader, VcfRecord
-from genomamba.data.vcf_output import is_stream, output_kind
+from genomamba.data.vcf_output import check_outputs, is_stream, output_kind
 from genomamba.data.vcf_write import open_scored
-from genomamba.errors import ConfigError, RunError
+from genomamba.errors import ConfigError
 from genomamba.files import atomic_file
 from genomamba.model.checkpoint import open_checkpoint
-from genomamba.model.device import choose_device
-from genomamba.model.process import keep_freed_memory, set_threads
 from genomamba.score.partial import Partial, plan_of
 from genomamba.score.variants.config import ScoreConfig
 from genomamba.score.variants.inquiry import Inquiry
 from genomamba.score.variants.labels import LabelledRecords, read_labels
+from genomamba.score.variants.opening import open_scorer
 from genomamba.score.variants.placing import Background, find_background
-from genomamba.score.variants.scorers import STATUS_TAG, Scorer, choose_scorer, tags_of
+from genomamba.score.variants.scorers import STATUS_TAG, Scorer, tags_of
 from genomamba.score.variants.selection import Selection, short, variants_of
 from genomamba.score.variants.status import Status
 from genomamba.score.variants.steps import STATUSES, at_rest, plan_of_files, score_alleles, working_folder
@@ -69,16 +66,8 @@ def score(name: str, config: ScoreConfig, *, command: str, emit: Callable[[str],
         For anything the user can mend.
     """
     kind = None if config.out is None else _check_output(config.out, config)
-    device = choose_device(config.device)
-    set_threads(config.threads)
-    keep_freed_memory()
     checkpoint = open_checkpoint(name, revision=config.revision, alphabet=config.alphabet)
-    model = checkpoint.load(device).eval()
-    alphabet = get_alphabet(model.config.alphabet)
-    genome = Genome.open(
-        list(config.fasta), alphabet, cache_dir=config.cache_dir, contigs=("*",), chrom_map=config.chrom_map
-    )
-    scorer = choose_scorer(model, name, genome, config.scoring, checkpoint.training.get("context"))
+    model, trained, genome, scorer = open_scorer(checkpoint, config)
     background = find_background(config.calibration, checkpoint.weights.parent, scorer, model, genome)
     with ExitStack() as stack:
         folder = stack.enter_context(working_folder(config))
@@ -94,7 +83,7 @@ def score(name: str, config: ScoreConfig, *, command: str, emit: Callable[[str],
             emit(f"{config.vcf}: {labels.in_words()}")
         inquiry = Inquiry(
             config=config, vcf=vcf, taken=selection, labels=labels, name=name, model=model,
-            trained_context=checkpoint.training.get("context"), genome=genome, scorer=scorer,
+            trained_context=trained, genome=genome, scorer=scorer,
             columns=tuple(tag.column for tag in tags_of(scorer, background.tags if background else ())[:-1]),
         )  # fmt: skip
         if config.dry_run:
@@ -210,13 +199,8 @@ def _warnings(path: str | None) -> Iterator[Callable[[VcfRecord, Variant, Status
 def _check_output(out: str, config: ScoreConfig) -> str:
     """Return the kind of the output, or refuse it while nothing is computed yet."""
     kind = output_kind(out, config.output_type)
-    for name in (out, config.warnings, config.metrics, config.report):
-        if name is None or is_stream(name):
-            continue
-        if Path(name).exists() and not config.force:
-            raise RunError(f"{name}: exists; give --force to replace it, or another name")
-        if not Path(name).parent.is_dir():
-            raise RunError(f"{name}: there is no folder {Path(name).parent}; make it, or give another name")
+    others = {name: getattr(config, name) for name in ("warnings", "metrics", "report")}
+    check_outputs(force=config.force, out=out, **others)
     if config.resume and (is_stream(out) or is_stream(config.vcf or "")):
         raise ConfigError("--resume needs files to go on with; standard input and output leave none")
     return kind

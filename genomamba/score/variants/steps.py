@@ -10,7 +10,7 @@ import tempfile
 from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from itertools import groupby, tee
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -97,11 +97,16 @@ def _scored(
     reader: VcfReader, records: Records, scorer: Scorer, *, skip: int
 ) -> Iterator[tuple[str | None, Variant, Status, tuple[float, ...]]]:
     """Score the alleles after the first `skip`; what they give does not depend on those."""
-    alleles = (allele for batch in records.batches(reader) for allele in records.alleles(batch))
-    deque((next(alleles) for _ in range(skip)), maxlen=0)
-    for contig, group in groupby(alleles, lambda allele: allele[0]):
-        variants, kept = tee(variant for _, variant in group)
-        for variant, (status, numbers) in zip(kept, scorer.scores(contig, variants), strict=True):
+    alleles = (
+        (record.chrom, *allele)
+        for batch in records.batches(reader)
+        for record in batch
+        for allele in records.alleles([record])
+    )
+    deque(islice(alleles, skip), maxlen=0)
+    # A file may name a contig in two ways, each in its own order.
+    for (_, contig), group in groupby(alleles, lambda allele: allele[:2]):
+        for variant, status, numbers in scorer.scores(contig, (variant for _, _, variant in group)):
             yield contig, variant, status, numbers
 
 

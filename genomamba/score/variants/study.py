@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from genomamba.coordinates import Variant
 from genomamba.data.genome import Genome
 from genomamba.data.vcf import VcfReader, VcfRecord
 from genomamba.data.vcf_header import VcfHeader
@@ -24,6 +23,7 @@ from genomamba.score.variants.config import StudyConfig
 from genomamba.score.variants.evaluation import Evaluated, Evaluation, evaluate, oriented
 from genomamba.score.variants.labels import Field, Labels
 from genomamba.score.variants.scorers import STATUS_TAG
+from genomamba.score.variants.selection import variants_of
 from genomamba.score.variants.status import Status
 from genomamba.score.variants.summary import Summary
 
@@ -128,10 +128,10 @@ class Study:
         at = 0
         for record in records:
             contig = self._contig_of(record)
-            for alt in record.alts:
+            for variant in variants_of(record, contig):
                 if contig is not None and np.isfinite(main[at]):
                     places.append(at)
-                    alleles.append((contig, Variant(contig, record.pos - 1, record.ref, alt)))
+                    alleles.append((contig, variant))
                 at += 1
         found = np.full(at, np.nan)
         found[places] = markov.scores(alleles)

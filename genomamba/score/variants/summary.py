@@ -16,7 +16,7 @@ from genomamba.coordinates import Kind, Variant
 from genomamba.data.genome import Genome
 from genomamba.data.vcf import VcfRecord
 from genomamba.score.variants.labels import Field
-from genomamba.score.variants.selection import short
+from genomamba.score.variants.selection import short, variants_of
 from genomamba.score.variants.status import Status
 
 __all__ = ["Histogram", "Summary", "Top", "Unscored", "change_of"]
@@ -135,8 +135,7 @@ class Summary:
         at = 0
         for record in records:
             contig = contig_of(record)
-            for i, alt in enumerate(record.alts):
-                variant = Variant(contig or record.chrom, record.pos - 1, record.ref, alt)
+            for i, variant in enumerate(variants_of(record, contig)):
                 self.statuses[variant.kind, statuses[at]] += 1
                 if math.isfinite(scores[at]):
                     change = change_of(variant, self._genome if contig else None)
@@ -145,7 +144,7 @@ class Summary:
                 elif statuses[at] is not Status.OK:
                     self.refused += 1
                     if len(self.unscored) < _MOST_UNSCORED:
-                        place = f"{record.chrom}:{record.pos:,} {short(record.ref)}>{short(alt)}"
+                        place = f"{record.chrom}:{record.pos:,} {short(variant.ref)}>{short(variant.alt)}"
                         self.unscored.append(Unscored(record.number, statuses[at], f"{place}: {statuses[at].reason}"))
                 at += 1
         for change, values in by_change.items():

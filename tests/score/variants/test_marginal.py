@@ -229,6 +229,14 @@ def test_settings_out_of_range_are_refused(options, message):
         MarginalSettings(**options)
 
 
+def test_where_the_genome_has_no_base_there_is_no_marginal(model, make_genome):
+    genome = make_genome({"c": "ACGTNNACGT"})
+    settings = MarginalSettings(context=None, scores=("wt_marginal", "masked_marginal"))
+    variants = [Variant("c", 3, "TA", "GA"), Variant("c", 4, "A", "C")]
+    for found in score_marginal(model, genome, "c", variants, settings):
+        assert all(math.isnan(value) for value in found.values())
+
+
 def test_a_causal_model_is_refused(make_model, make_genome):
     with pytest.raises(ConfigError, match="a causal one has llr"):
         next(score_marginal(make_model(), make_genome({"c": "ACGT"}), "c", [], MarginalSettings(context=64)))
