@@ -16,6 +16,7 @@ PREFIX: Final = "GM_"
 """What the names of all our tags begin with."""
 
 _SOURCE = "genomamba"
+_SHARD = re.compile(rb"--shard[ =](\d+)/(\d+)")
 _COMMAND = b"##genomambaCommand="
 _COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 _FIELD = re.compile(rb'(\w+)=("(?:[^"\\]|\\.)*"|[^,>]*)')
@@ -149,6 +150,13 @@ class VcfHeader:
     def without_command(self) -> bytes:
         """Return the header without the lines that tell our command, which differ between shards of one run."""
         return b"".join(line for line in self.lines if not line.startswith(_COMMAND))
+
+    @property
+    def shard(self) -> tuple[int, int] | None:
+        """Which part of how many an earlier run of ours has written, from 1, as its command says; None for a whole."""
+        commands = b" ".join(line for line in self.lines if line.startswith(_COMMAND))
+        match = _SHARD.search(commands)
+        return None if match is None else (int(match[1]), int(match[2]))
 
     def with_command(self, command: str) -> bytes:
         """Return the header with another command in the place of ours."""

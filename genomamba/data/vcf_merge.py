@@ -17,6 +17,8 @@ from genomamba.errors import DataError, RunError
 
 __all__ = ["merge_scored"]
 
+_SHOWN = 5
+
 
 def merge_scored(paths: Sequence[str | Path], out: str | Path, kind: str, command: str) -> int:
     """Write the records of some shards, in the order given, as one file of the same kind; return how many there are.
@@ -54,6 +56,7 @@ def merge_scored(paths: Sequence[str | Path], out: str | Path, kind: str, comman
 
 def _merge_vcf(paths: Sequence[str | Path], out: str | Path, kind: str, command: str) -> int:
     number = 0
+    _check_whole(paths)
     with VcfReader(paths[0]) as first:
         header = first.header
     with write_vcf(out, kind, longest_contig=header.longest_contig()) as sink:
@@ -72,6 +75,28 @@ def _merge_vcf(paths: Sequence[str | Path], out: str | Path, kind: str, command:
                     number += len(records)
             before = reader
     return number
+
+
+def _check_whole(paths: Sequence[str | Path]) -> None:
+    """Refuse parts of a file that are not all of its parts, each once and in order, where their headers say which."""
+    parts = []
+    for path in paths:
+        with VcfReader(path) as reader:
+            parts.append(reader.header.shard)
+    counts = {part[1] for part in parts if part is not None}
+    if not counts:
+        return
+    count = max(counts)
+    expected = [(number, count) for number in range(1, count + 1)]
+    absent = [number for number, _ in expected if (number, count) not in parts]
+    if absent:
+        names = ", ".join(f"{number}/{count}" for number in absent[:_SHOWN]) + ", ..." * (len(absent) > _SHOWN)
+        raise DataError(f"{paths[-1]}: the last of {len(paths):,} shards, and {names} is not among them; give all")
+    if parts != expected:
+        given = ", ".join("a whole" if part is None else f"{part[0]}/{part[1]}" for part in parts[:_SHOWN])
+        raise DataError(
+            f"{paths[0]}: the first of shards that come as {given}; give 1/{count} to {count}/{count}, each once"
+        )
 
 
 class _Order:

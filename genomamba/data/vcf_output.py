@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
@@ -79,20 +79,22 @@ def is_stream(out: str | Path) -> bool:
     return str(out) == STANDARD_OUTPUT or is_device
 
 
-def check_outputs(*, force: bool, **files: str | Path | None) -> None:
+def check_outputs(*, force: bool, inputs: Sequence[str | Path | None] = (), **files: str | Path | None) -> None:
     """Refuse files that could not be written, while nothing is computed yet.
 
     Parameters
     ----------
     force : bool
         Whether those that are there are replaced.
+    inputs : sequence of str, Path or None
+        Files that are read, and never replaced.
     files
         Their names by the options that give them; None is none. `out` alone may be a stream.
 
     Raises
     ------
     ConfigError
-        For a stream in the place of a file.
+        For a stream in the place of a file, and for a file that is read.
     RunError
         Where a file is there, or its folder is not.
     """
@@ -103,6 +105,10 @@ def check_outputs(*, force: bool, **files: str | Path | None) -> None:
             if option != "out":
                 raise ConfigError(f"--{option} is {name}, a stream; name a file")
             continue
+        if any(
+            one is not None and Path(one).exists() and Path(one).samefile(name) for one in inputs if Path(name).exists()
+        ):
+            raise ConfigError(f"--{option} is {name}, which is read; give another name")
         if Path(name).exists() and not force:
             raise RunError(f"{name}: exists; give --force to replace it, or another name")
         if not Path(name).parent.is_dir():

@@ -140,12 +140,15 @@ def draw_label_against_score(labels: FloatArray, scores: FloatArray, names: tupl
 
 
 def quantiles(counted: Counted, shares: tuple[float, ...]) -> tuple[float, ...]:
-    """Return the numbers below which such shares of all lie, to a bin's width."""
+    """Return the numbers below which such shares of all lie, to a bin's width; between two, in proportion."""
     middles, counts = counted
     order = np.argsort(middles, kind="stable")
     below = np.cumsum(counts[order])
-    places = np.minimum(np.searchsorted(below, np.array(shares) * below[-1]), middles.size - 1)
-    return tuple(float(middles[order][place]) for place in places)
+    ranks = np.array(shares) * (below[-1] - 1)
+    low, high = (
+        middles[order][np.searchsorted(below, np.trunc(rank), side="right")] for rank in (ranks, np.ceil(ranks))
+    )
+    return tuple((low + (high - low) * (ranks - np.trunc(ranks))).tolist())
 
 
 def _thinned(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -229,7 +229,8 @@ def test_interrupted_it_goes_on_to_the_same_bytes(folder, monkeypatch, capsys):
     assert "with seed 0 where this one has 1" in capsys.readouterr().err
     calibrate(*FEW, "--resume")
     assert (folder / "run/calibration.json").read_bytes() == (folder / "unbroken.json").read_bytes()
-    assert done == [*range(len(done))]
+    assert done == sorted(done)
+    assert done[:3] == [64, 128, 192]
     assert not (folder / "run/calibration.json.partial").exists()
 
 

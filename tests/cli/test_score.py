@@ -195,8 +195,39 @@ def test_an_interrupted_command_goes_on_to_the_same_bytes(score, make_vcf, monke
     score(vcf, "stopped.vcf", *OPTIONS, "--resume", "--horizon", "20", code=1)
     assert "with horizon 16 where this one has 20" in score.shown().err
     assert records_of(score(vcf, "stopped.vcf", *OPTIONS, "--resume")) == unbroken
-    assert done == [*range(len(done))]
+    assert done == sorted(done)
+    assert done[:3] == [8, 16, 24]
     assert not out.with_name("stopped.vcf.partial").exists()
+
+
+def test_what_is_scored_when_a_command_is_interrupted_is_kept(score, make_vcf, monkeypatch):
+    vcf = make_vcf()
+    unbroken = records_of(score(vcf, "unbroken.vcf", *OPTIONS))
+    scored, seen = steps._scored, []
+
+    def stopped(*given, **options):
+        for one in scored(*given, **options):
+            yield one
+            seen.append(one)
+            if len(seen) == 11:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(steps, "_scored", stopped)
+    score(vcf, "stopped.vcf", *OPTIONS, code=130)
+    assert "stopped.vcf.partial: 11 of" in score.shown().err
+    again = score(vcf, "stopped.vcf", *OPTIONS, "--resume")
+    assert "going on, 11 of" in score.shown().err
+    assert records_of(again) == unbroken
+    assert len(seen) == len({id(one) for one in seen}) > 11
+
+
+def test_what_is_done_is_kept_every_half_minute(score, make_vcf, monkeypatch):
+    monkeypatch.setattr(steps, "KEPT_EVERY_S", 0.0)
+    finish, done = session.Partial.finish, []
+    monkeypatch.setattr(session.Partial, "finish", lambda self, *given: (done.append(given[0]), finish(self, *given)))
+    score(make_vcf(), "scored.vcf", *OPTIONS)
+    assert done == [*range(1, len(done) + 1)]
+    assert len(done) > 30
 
 
 @pytest.mark.slow
@@ -221,13 +252,16 @@ def test_another_assembly_is_told_by_its_bases(score, make_vcf, contigs):
     vcf = make_vcf(mismatches=5)
     out = score(vcf, "scored.vcf", *OPTIONS, code=1)
     shown = score.shown().err
-    assert re.search(r"calls\.vcf:6: REF is '[ACGT]', which is not what the FASTA has at one:\d+", shown)
+    assert re.search(r"calls\.vcf:6: REF is '[ACGT]', and the FASTA has '[ACGT]' at one:\d+", shown)
     assert "so it is for 5 of" in shown
     assert "is this the right assembly?" in shown
     assert not out.exists()
     assert not out.with_name("scored.vcf.partial").exists()
     score(vcf, "scored.vcf", *OPTIONS, "--ref-mismatch", "error", code=1)
-    assert "--ref-mismatch skip leaves such records unscored" in score.shown().err
+    assert "--ref-mismatch skip-all leaves such records unscored" in score.shown().err
+    score(vcf, "skipped.vcf", *OPTIONS, "--ref-mismatch", "skip-all")
+    skipped = [tags for _, tags in alleles_of(records_of(out.with_name("skipped.vcf")), contigs)]
+    assert sum(tags["GM_STATUS"] == "REF_MISMATCH" and tags["GM_LLR"] == "." for tags in skipped) == 5
     score(vcf, "scored.vcf", *OPTIONS, "--ref-mismatch", "keep")
     kept = [tags for _, tags in alleles_of(records_of(out), contigs) if tags["GM_STATUS"] == "REF_MISMATCH"]
     assert len(kept) == 5
@@ -271,7 +305,9 @@ def test_a_dry_run_tells_and_writes_nothing(score, make_vcf, tmp_path):
 
 def test_a_contig_that_is_not_there_and_no_record_at_all(score, tmp_path, contigs):
     (tmp_path / "other.vcf").write_text(HEADER + "chrQ\t5\t.\tA\tC\t.\t.\t.\tGT\t0/1\n")
-    (row,) = records_of(score(tmp_path / "other.vcf", "scored.vcf", *OPTIONS))
+    assert not score(tmp_path / "other.vcf", "scored.vcf", *OPTIONS, code=1).exists()
+    assert "other.vcf: none of its contigs (chrQ) is in the FASTA; is this the right genome?" in score.shown().err
+    (row,) = records_of(score(tmp_path / "other.vcf", "scored.vcf", *OPTIONS, "--ref-mismatch", "skip-all"))
     assert tags_of(row) == {"GM_STATUS": ["NO_CONTIG"], "GM_LLR": ["."], "GM_LLR_LC": ["."]}
     (tmp_path / "none.vcf").write_text(HEADER)
     out = score(tmp_path / "none.vcf", "none.out.vcf", *OPTIONS)
@@ -333,7 +369,31 @@ def test_merge_puts_shards_together(score, make_vcf, tmp_path, name):
     assert main(["merge", *map(str, parts), "--out", str(out)]) == 1
     assert "exists; give --force to replace it" in score.shown().err
     assert main(["merge", *map(str, parts[::-1]), "--out", str(out), "--force"]) == 1
-    assert re.search(rf"part[12]\.{name}:\d+: .* give the files in their order, each once", score.shown().err)
+    shown = score.shown().err
+    if name == "tsv":
+        assert re.search(rf"part[12]\.{name}:\d+: .* give the files in their order, each once", shown)
+    else:
+        assert "the first of shards that come as 3/3, 2/3, 1/3; give 1/3 to 3/3, each once" in shown
+        assert main(["merge", str(parts[0]), str(parts[2]), "--out", str(out), "--force"]) == 1
+        assert f"{parts[2]}: the last of 2 shards, and 2/3 is not among them; give all" in score.shown().err
+
+
+def test_a_file_that_is_read_is_not_written_over(score, make_vcf):
+    vcf = make_vcf(4)
+    before = vcf.read_bytes()
+    score(vcf, vcf.name, *OPTIONS, "--force", code=2)
+    assert f"--out is {vcf}, which is read; give another name" in score.shown().err
+    score(vcf, "scored.vcf", *OPTIONS, "--force", "--warnings", vcf, code=2)
+    assert vcf.read_bytes() == before
+
+
+def test_bcf_needs_its_contigs_declared_before_anything_is_scored(score, make_vcf, monkeypatch):
+    vcf = make_vcf(4)
+    vcf.write_text(vcf.read_text().replace("##contig=<ID=three,length=2000>\n", ""))
+    monkeypatch.setattr(session, "score_alleles", None)
+    out = score(vcf, "scored.bcf", *OPTIONS, code=1)
+    assert "calls.vcf: its header has no ##contig line for three, which BCF needs" in score.shown().err
+    assert not out.with_name("scored.bcf.partial").exists()
 
 
 def test_merge_needs_a_name_that_is_not_a_shard(score, make_vcf):

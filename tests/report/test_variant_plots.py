@@ -40,7 +40,7 @@ def test_histograms_count_all_that_their_frame_holds_and_mark_the_median(drawn):
 def test_quantiles_take_numbers_in_any_order():
     middles, counts = np.array([3.0, -1.0, 2.0]), np.array([1, 4, 1])
     found = variant_plots.quantiles((middles, counts), (0.0, 0.5, 0.75, 1.0))
-    assert found == (-1.0, -1.0, 2.0, 3.0)
+    assert found == (-1.0, -1.0, 1.25, 3.0)
 
 
 def test_curves_are_of_the_rows_that_a_score_has(drawn):

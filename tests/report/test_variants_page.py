@@ -136,9 +136,9 @@ def test_a_single_score_has_a_histogram(make_page):
 
 
 def test_quantiles_of_counts_are_those_of_the_numbers():
-    values = np.random.default_rng(3).integers(0, 50, 999).astype(float)
+    values = np.random.default_rng(3).integers(0, 50, 1_000).astype(float)
     found = quantiles(counted(values), (0.05, 0.5, 1.0))
-    assert found == pytest.approx(np.quantile(values, (0.05, 0.5, 1.0), method="inverted_cdf"))
+    assert found == pytest.approx(np.quantile(values, (0.05, 0.5, 1.0)))
 
 
 def test_numbers_are_drawn_against_scores():

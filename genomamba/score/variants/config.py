@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from genomamba.errors import ConfigError
 from genomamba.score.config import Strands, read_shard
@@ -17,7 +17,7 @@ __all__ = [
 
 WHOLE_CONTIG = "contig"
 
-RefMismatch = Literal["skip", "error", "keep"]
+RefMismatch = Literal["skip", "skip-all", "error", "keep"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,8 +40,9 @@ class Scoring:
             )
         if self.strand not in ("+", "-", "both"):
             raise ConfigError(f"is {self.strand!r}; it must be +, - or both", option="strand")
-        if self.ref_mismatch not in ("skip", "error", "keep"):
-            raise ConfigError(f"is {self.ref_mismatch!r}; it must be skip, error or keep", option="ref_mismatch")
+        if self.ref_mismatch not in get_args(RefMismatch):
+            known = ", ".join(get_args(RefMismatch))
+            raise ConfigError(f"is {self.ref_mismatch!r}; it must be one of {known}", option="ref_mismatch")
 
 
 def refuse_one_name_twice(**files: str | None) -> None:
@@ -164,7 +165,8 @@ class VariantsConfig(ScorerConfig):
     regions_bed: str | None = None
     """Take the records of the stretches in this BED file alone."""
     ref_mismatch: RefMismatch = "skip"
-    """A record whose REF is not what the FASTA has: skip it with a status, stop, or score it all the same."""
+    """A record whose REF is not what the FASTA has: skip it with a status, and stop above 1 % of them; skip-all
+    of them; stop at the first; or score it all the same."""
     out: str | None = None
     """File to write: .vcf, .vcf.gz, .bcf, .tsv, .tsv.gz or .parquet; - is standard output. Needed."""
     dry_run: bool = False

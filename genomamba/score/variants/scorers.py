@@ -16,7 +16,7 @@ from genomamba.score.reading import Strand
 from genomamba.score.variants.causal import CausalSettings, score_causal
 from genomamba.score.variants.config import WHOLE_CONTIG, Scoring
 from genomamba.score.variants.marginal import COLUMNS, MarginalScore, MarginalSettings, score_marginal
-from genomamba.score.variants.status import Status, status_of
+from genomamba.score.variants.status import Status, reference_of, status_of
 
 __all__ = ["DEFAULT_CONTEXT", "STATUS_TAG", "ScoredVariant", "Scorer", "choose_scorer", "tags_of"]
 
@@ -109,6 +109,10 @@ class Scorer:
     def status(self, contig: str | None, variant: Variant) -> Status:
         """Tell whether an allele is scored, and if not, why."""
         return status_of(variant, self._genome, contig, self.longest, self._strands)
+
+    def reference(self, contig: str, variant: Variant) -> str:
+        """Return what the genome has in the place of REF."""
+        return reference_of(self._genome, contig, variant)
 
     def scores(self, contig: str | None, variants: Iterable[Variant]) -> Iterator[ScoredVariant]:
         """Score variants of one contig in their order; None stands for a contig that the genome does not have."""

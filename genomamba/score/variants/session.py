@@ -42,7 +42,7 @@ __all__ = ["score"]
 
 Float64Array = npt.NDArray[np.float64]
 
-_TAIL_SHARE: Final = 0.05
+_TAIL_SHARE: Final = 0.1
 """Of the time for all scores, what may go into the measure of what lies beyond the horizon."""
 
 
@@ -74,6 +74,8 @@ def score(name: str, config: ScoreConfig, *, command: str, emit: Callable[[str],
         vcf = at_rest(config.vcf, stack)
         selection = Selection(genome, config)
         survey = take_survey(vcf, selection, scorer, config, name=str(config.vcf), shard=config.part)
+        if kind == "bcf":
+            survey.check_declared(vcf)
         emit(survey.in_words())
         if background is not None:
             emit(background.in_words())
@@ -98,7 +100,8 @@ def score(name: str, config: ScoreConfig, *, command: str, emit: Callable[[str],
         if scorer.causal is not None:
             budget_s = _TAIL_SHARE * (time.monotonic() - began)
             beyond = tail.measure(model, genome, scorer.causal, budget_s=budget_s)
-            emit(_tail_in_words(beyond, scorer.causal.horizon))
+            if beyond.size:
+                emit(_tail_in_words(beyond, scorer.causal.horizon))
         study = inquiry.study(
             lambda reader: _rows(reader, selection, scorer, background, partial),
             lambda other, records: _score_labelled(vcf, records, other, folder, plan, config),
@@ -113,11 +116,9 @@ def score(name: str, config: ScoreConfig, *, command: str, emit: Callable[[str],
 
 
 def _tail_in_words(differences: Float64Array, horizon: int) -> str:
-    if not differences.size:
-        return f"beyond the horizon of {horizon:,} bases: not measured, no allele was scored now"
     return (
         f"beyond the horizon of {horizon:,} bases: over {TIMES_FARTHER} times as many, {differences.size} scores change"
-        f" by {np.median(differences):.2g} nats at the median, {differences.max():.2g} at most"
+        f" by {np.median(differences):.2g} nats at the median, the largest of them by {differences.max():.2g}"
     )
 
 
@@ -200,7 +201,7 @@ def _check_output(out: str, config: ScoreConfig) -> str:
     """Return the kind of the output, or refuse it while nothing is computed yet."""
     kind = output_kind(out, config.output_type)
     others = {name: getattr(config, name) for name in ("warnings", "metrics", "report")}
-    check_outputs(force=config.force, out=out, **others)
+    check_outputs(force=config.force, inputs=(config.vcf, *config.fasta), out=out, **others)
     if config.resume and (is_stream(out) or is_stream(config.vcf or "")):
         raise ConfigError("--resume needs files to go on with; standard input and output leave none")
     return kind

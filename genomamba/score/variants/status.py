@@ -10,7 +10,7 @@ from genomamba.coordinates import Variant
 from genomamba.data.genome import Genome
 from genomamba.score.reading import Strand
 
-__all__ = ["Status", "status_of"]
+__all__ = ["Status", "reference_of", "status_of"]
 
 _BASES: Final = frozenset("ACGTacgt")
 
@@ -53,6 +53,13 @@ _REASONS: Final = {
 }
 
 
+def reference_of(genome: Genome, contig: str, variant: Variant) -> str:
+    """Return the letters that a genome has in the place of a variant's REF, which lies within the contig."""
+    alphabet = genome.alphabet
+    symbols = genome.fetch(contig, variant.start, variant.end)
+    return alphabet.decode(alphabet.token_of_symbol[symbols]).decode("latin-1")
+
+
 def status_of(
     variant: Variant, genome: Genome, contig: str | None, longest: int, strands: Collection[Strand] = ("+", "-")
 ) -> Status:
@@ -82,9 +89,7 @@ def status_of(
         return Status.OUT_OF_RANGE
     if max(len(variant.ref), len(variant.alt)) > longest:
         return Status.TOO_LONG
-    alphabet = genome.alphabet
-    letters = alphabet.decode(alphabet.token_of_symbol[genome.fetch(contig, variant.start, variant.end)])
-    if letters.upper() != variant.ref.upper().encode():
+    if reference_of(genome, contig, variant).upper() != variant.ref.upper():
         return Status.REF_MISMATCH
     behind = {"+": length - variant.end, "-": variant.start}
     shorter = min(len(variant.ref), len(variant.alt))

@@ -7,6 +7,7 @@ import logging
 import shutil
 import sys
 import tempfile
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -33,7 +34,9 @@ __all__ = ["PART", "STATUSES", "at_rest", "plan_of_files", "score_alleles", "wor
 _log = logging.getLogger("genomamba")
 
 PART: Final = 4_096
-"""Alleles after which what is done is noted."""
+"""Alleles after which what is done is kept on the disk, at the latest."""
+KEPT_EVERY_S: Final = 30.0
+"""Seconds after which it is."""
 STATUSES: Final = tuple(Status)
 """The numbers of statuses among the values of an allele."""
 _STREAM: Final = "-"
@@ -49,7 +52,9 @@ def score_alleles(
     tail: TailSample | None = None,
     doing: str = "scoring",
 ) -> None:
-    """Score the alleles whose parts are not done, put their values into a folder, and show them to a sample.
+    """Score the alleles that are not done, put their values into a folder, and show them to a sample.
+
+    What is done is kept every 4,096 alleles, every half minute, and when the command is interrupted.
 
     Parameters
     ----------
@@ -68,27 +73,34 @@ def score_alleles(
     doing : str
         What the progress calls it.
     """
-    done = min(total, len(partial.done) * PART)
+    done = max(partial.done, default=0)
     if done:
         _log.info("%s: going on, %s of %s alleles are done", partial.folder, f"{done:,}", f"{total:,}")
+    rows: list[tuple[float, ...]] = []
+    kept_at = time.monotonic()
+
+    def keep() -> None:
+        nonlocal done, rows, kept_at
+        values = np.array(rows, np.float32)
+        partial.write(done * values.shape[1], values.ravel())
+        partial.finish(done + len(rows), [])
+        done, rows, kept_at = done + len(rows), [], time.monotonic()
+
     try:
         with VcfReader(vcf) as reader, Progress(doing, "alleles", total, done) as progress:
-            rows: list[tuple[float, ...]] = []
-            at = done
             for contig, variant, status, numbers in _scored(reader, records, scorer, skip=done):
                 if tail is not None:
                     tail.see(contig, variant, numbers[0])
                 rows.append((*numbers, float(STATUSES.index(status))))
                 progress.add(1)
-                if len(rows) == PART or at + len(rows) == total:
-                    values = np.array(rows, np.float32)
-                    partial.write(at * values.shape[1], values.ravel())
-                    partial.finish(at // PART, [])
-                    at, rows = at + len(rows), []
+                is_time = time.monotonic() - kept_at >= KEPT_EVERY_S
+                if is_time or len(rows) >= PART or done + len(rows) == total:
+                    keep()
     except (KeyboardInterrupt, SystemExit):
-        kept = min(total, len(partial.done) * PART)
+        if rows:
+            keep()
         _log.info(
-            "%s: %s of %s alleles are done; --resume goes on from there", partial.folder, f"{kept:,}", f"{total:,}"
+            "%s: %s of %s alleles are done; --resume goes on from there", partial.folder, f"{done:,}", f"{total:,}"
         )
         raise
 

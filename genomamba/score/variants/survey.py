@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -16,7 +18,10 @@ from genomamba.score.variants.status import Status
 
 __all__ = ["Survey", "scored_statuses", "take_survey"]
 
+_log = logging.getLogger("genomamba")
+
 _MOST_MISMATCHES: Final = 0.01
+_SHOWN: Final = 5
 
 
 @dataclass(slots=True)
@@ -29,6 +34,8 @@ class Survey:
         Of the file, as the user knows it.
     config : VariantsConfig
         As the user gave it.
+    contigs : dict of str to (str or None)
+        Contigs of the records, and their names in the genome.
     """
 
     name: str
@@ -37,6 +44,7 @@ class Survey:
     alleles: int = 0
     statuses: Counter[Status] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
+    contigs: dict[str, str | None] = field(default_factory=dict)
     first_mismatch: str = ""
 
     @property
@@ -55,18 +63,30 @@ class Survey:
     def take_note(self, record: VcfRecord, contig: str | None, scorer: Scorer) -> None:
         """Count a record that is taken."""
         self.records += 1
+        self.contigs.setdefault(record.chrom, contig)
         for variant in variants_of(record, contig):
             status = scorer.status(contig, variant)
             self.alleles += 1
             self.statuses[status] += 1
             self.kinds[variant.kind] += 1
-            if status is Status.REF_MISMATCH and not self.first_mismatch:
+            if status is Status.REF_MISMATCH and contig is not None and not self.first_mismatch:
                 self.first_mismatch = (
-                    f"{self.name}:{record.number}: REF is {short(record.ref)!r}, which is not what the FASTA has"
-                    f" at {record.chrom}:{record.pos:,}"
+                    f"{self.name}:{record.number}: REF is {short(record.ref)!r}, and the FASTA has"
+                    f" {short(scorer.reference(contig, variant))!r} at {record.chrom}:{record.pos:,}"
                 )
                 if self.config.ref_mismatch == "error":
-                    raise DataError(f"{self.first_mismatch}; --ref-mismatch skip leaves such records unscored")
+                    raise DataError(f"{self.first_mismatch}; --ref-mismatch skip-all leaves such records unscored")
+
+    def check_declared(self, vcf: Path) -> None:
+        """Raise `DataError` where the header does not declare a contig, which BCF needs."""
+        with VcfReader(vcf) as reader:
+            declared = reader.header.contigs
+        absent = [name for name in self.contigs if name not in declared]
+        if absent:
+            raise DataError(
+                f"{self.name}: its header has no ##contig line for {_listed(absent)}, which BCF needs; add them, as"
+                " bcftools reheader --fai does, or write .vcf.gz"
+            )
 
 
 def take_survey(
@@ -109,9 +129,24 @@ def take_survey(
     if config.ref_mismatch == "skip" and mismatches > _MOST_MISMATCHES * compared:
         raise DataError(
             f"{survey.first_mismatch}; so it is for {mismatches:,} of {compared:,} alleles: is this the right assembly?"
-            " --ref-mismatch keep scores them all the same"
+            " --ref-mismatch skip-all leaves them unscored, keep scores them all the same"
         )
+    unknown = [name for name, contig in survey.contigs.items() if contig is None]
+    # A part may hold no other contigs than those.
+    if unknown and len(unknown) == len(survey.contigs) and parts == 1 and config.ref_mismatch != "skip-all":
+        raise DataError(
+            f"{name}: none of its contigs ({_listed(unknown)}) is in the FASTA; is this the right genome?"
+            " --chrom-map FILE says which name of the VCF stands for which of the FASTA; --ref-mismatch skip-all"
+            " leaves all unscored"
+        )
+    if unknown:
+        _log.warning("%s: the FASTA has no contig %s; --chrom-map may name them", name, _listed(unknown))
     return survey
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def scored_statuses(config: VariantsConfig) -> frozenset[Status]:

@@ -21,7 +21,7 @@ __all__ = ["TIMES_FARTHER", "TailSample"]
 TIMES_FARTHER: Final = 4
 """Horizons that are compared in place of one."""
 _MOST: Final = 32
-_LEAST: Final = 2
+_LEAST: Final = 4
 # Contexts of a whole contig would take as long for a few alleles as for all.
 _MOST_HORIZONS: Final = 64
 
@@ -58,7 +58,7 @@ class TailSample:
         model, genome, settings
             As `score_causal` had them. Where the context is all of a contig, 64 horizons stand for it.
         budget_s : float
-            Seconds after which no further allele is begun, once there are two.
+            Seconds after which no further allele is begun, once there are four.
 
         Returns
         -------

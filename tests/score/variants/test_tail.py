@@ -51,7 +51,7 @@ def test_differences_are_those_of_four_horizons(scored, context):
 
 def test_a_sample_ends_when_its_time_is_up(scored):
     model, genome, scores = scored
-    assert sample_of(scores).measure(model, genome, SETTINGS, budget_s=0).size == 2
+    assert sample_of(scores).measure(model, genome, SETTINGS, budget_s=0).size == 4
     assert sample_of(scores[-1:]).measure(model, genome, SETTINGS).size == 0
     assert sample_of(scores[:1]).measure(model, genome, SETTINGS).size == 1
 
