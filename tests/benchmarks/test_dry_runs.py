@@ -23,7 +23,9 @@ def run(name, *options, folder):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton is not installed")
-@pytest.mark.parametrize("name", LINES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in ("long", "peers") else ()) for name in LINES]
+)
 def test_dry_run_walks_through_every_case_and_writes_nothing(name, tmp_path):
     done = run(name, "--dry-run", folder=tmp_path)
     assert done.returncode == 0, done.stderr

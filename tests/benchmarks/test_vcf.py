@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_dry_run_walks_through_every_case_and_writes_nothing(tmp_path):
     environment = os.environ | {"BENCHMARK_RESULTS": str(tmp_path), "PYTHONPATH": f"{ROOT}:{ROOT / 'kernels'}"}
     options = ["--records", "1000", "--repeats", "1", "--dry-run"]

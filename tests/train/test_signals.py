@@ -89,7 +89,13 @@ def test_twenty_kills_end_with_the_same_bits(command, tmp_path, workers):
     assert_equal_runs(tmp_path / "unbroken", tmp_path / "killed")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        pytest.param(signal.SIGTERM, 143, id="SIGTERM"),
+        pytest.param(signal.SIGINT, 130, id="SIGINT", marks=pytest.mark.slow),
+    ],
+)
 def test_asked_to_leave_it_writes_a_checkpoint_and_leaves(command, tmp_path, number, code):
     folder = tmp_path / "run"
     process = start_and_wait_for(command("run", "--checkpoint-every", "100"), folder, 3)
@@ -110,7 +116,13 @@ def test_asked_to_leave_it_writes_a_checkpoint_and_leaves(command, tmp_path, num
     assert final_state(folder)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        pytest.param(signal.SIGTERM, 143, id="SIGTERM"),
+        pytest.param(signal.SIGINT, 130, id="SIGINT", marks=pytest.mark.slow),
+    ],
+)
 def test_workers_do_not_see_what_a_terminal_or_a_cluster_sends_to_all(command, tmp_path, number, code):
     folder = tmp_path / "run"
     process = start_and_wait_for(command("run", "--workers", "2"), folder, 2, start_new_session=True)
