@@ -143,6 +143,8 @@ def generate(
     for name, value in (("length", length), ("samples", samples), ("batch_size", batch_size)):
         if value < 1:
             raise ConfigError(f"is {value}; it must be 1 or more", option=name)
+    if not model.predicts_bases:
+        raise ConfigError("the network was trained to tell labels, and predicts no bases; give what it was made from")
     if config.direction != "causal" or config.equivariant:
         raise ConfigError(
             "a masked model fills gaps between bases it is given and has no order in which to write new ones;"

@@ -27,7 +27,7 @@ from genomamba.model.state import fingerprint
 from genomamba.score.config import EvaluateConfig
 from genomamba.score.context_curve import FILES, describe, files_of_curve, points_of, verdict
 from genomamba.score.contexts import Costs, Targets, Window, draw_targets, parts_of, score_contexts
-from genomamba.score.likelihood import default_chunk
+from genomamba.score.likelihood import check_predicts, default_chunk
 from genomamba.score.partial import Partial, plan_of
 from genomamba.score.progress import Progress
 from genomamba.settings import from_yaml
@@ -63,6 +63,7 @@ def evaluate(name: str, config: EvaluateConfig, *, emit: Callable[[str], None]) 
     keep_freed_memory()
     checkpoint = open_checkpoint(name, revision=config.revision, alphabet=config.alphabet)
     model = checkpoint.load(device).eval()
+    check_predicts(model, name)
     causal = model.config.direction == "causal" and not model.config.equivariant
     if causal and config.spill is not None:
         raise ConfigError("--spill is for masked models; a causal one keeps nothing of a window but its state")

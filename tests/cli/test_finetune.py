@@ -260,4 +260,16 @@ def test_a_network_that_tells_classes_predicts_no_bases(run_folder, trunk, table
         (tmp_path / "g.fa").write_text(">one\nACGTACGTACGT\n")
         out = tmp_path / f"{name}.tsv"
         assert main(["likelihood", str(tmp_path / name), "--fasta", str(tmp_path / "g.fa"), "--out", str(out)]) == code
-    assert "was trained to tell labels, and predicts no bases" in capsys.readouterr().err
+        told = capsys.readouterr().err
+        assert ("was trained to tell labels, and predicts no bases" in told) == (code == 2)
+        (tmp_path / "v.vcf").write_text(
+            "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\none\t5\t.\tA\tC\t.\t.\t.\n"
+        )
+        fasta = ("--fasta", str(tmp_path / "g.fa"))
+        for command in (
+            ("score", *fasta, "--vcf", str(tmp_path / "v.vcf"), "--out", str(tmp_path / f"{name}.vcf")),
+            ("generate", "--length", "3"),
+            ("evaluate", *fasta, "--contexts", "4", "--block-size", "2", "--blocks", "1"),
+        ):
+            assert main([command[0], str(tmp_path / name), *command[1:]]) == code, command
+            assert ("trained to tell labels, and predicts no bases" in capsys.readouterr().err) == (code == 2)

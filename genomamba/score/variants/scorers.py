@@ -12,6 +12,7 @@ from genomamba.data.genome import Genome
 from genomamba.data.vcf_header import Tag
 from genomamba.errors import ConfigError
 from genomamba.model import LanguageModel
+from genomamba.score.likelihood import check_predicts
 from genomamba.score.reading import Strand
 from genomamba.score.variants.causal import CausalSettings, score_causal
 from genomamba.score.variants.config import WHOLE_CONTIG, Scoring
@@ -159,8 +160,9 @@ def choose_scorer(
     Raises
     ------
     ConfigError
-        For a score that the model does not have, and for a strand or a context that cannot be.
+        For a model that predicts no bases, a score that it does not have, and a strand or a context that cannot be.
     """
+    check_predicts(model, name)
     causal = _is_causal(model)
     known = (_LLR,) if causal else tuple(COLUMNS)
     for score in scoring.scores:
