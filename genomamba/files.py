@@ -98,8 +98,10 @@ def read_json(path: Path) -> Any:
     """Read JSON. Raises `RunError` that names the file where it is absent or damaged."""
     try:
         return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise RunError(f"{path}: no such file; check the name") from None
     except (OSError, ValueError) as error:
-        raise RunError(f"{path}: cannot be read as JSON ({error})") from error
+        raise RunError(f"{path}: cannot be read as JSON ({_reason(error)})") from error
 
 
 def _reason(error: BaseException) -> str:

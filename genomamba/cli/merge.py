@@ -6,6 +6,7 @@ import argparse
 import functools
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +20,7 @@ __all__ = ["parser", "run"]
 
 _ALL: Final = settings_of(ScoreConfig)
 SETTINGS: Final = {
-    setting.name: setting
+    setting.name: replace(setting, help=setting.help.removesuffix(" Needed."))
     for setting in _ALL.values()
     if setting.section == "Labels" or setting.name in ("report", "fasta", "chrom_map", "cache_dir")
     if setting.name != "baselines"

@@ -160,7 +160,11 @@ def test_what_is_no_variant_is_told_with_its_place(make_model, fasta, case, tmp_
     ("options", "message"),
     [
         ({"context": "all"}, "context is 'all'; it must be a number of bases"),
-        ({"context": 0}, "context is 0; it must be"),
+        ({"context": 0}, "context is 0; it must be a whole number, 2 or more"),
+        ({"context": -5}, "context is -5; it must be"),
+        ({"horizon": 64.5}, "horizon is 64.5; it must be a whole number, 2 or more"),
+        ({"flank": -1}, "flank is -1; it must be a whole number, 0 or more"),
+        ({"batch_size": 0}, "batch_size is 0; it must be"),
         ({"scores": "wt_marginal"}, "scores has 'wt_marginal'; made is a causal model, which has llr"),
         ({"strand": "x"}, "strand is 'x'; it must be"),
         ({"ref_mismatch": "x"}, "ref_mismatch is 'x'; it must be"),

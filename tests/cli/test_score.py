@@ -118,7 +118,9 @@ def test_a_vcf_gets_the_numbers_of_brute_force_and_keeps_its_bytes(score, make_v
         assert float(tags["GM_LLR_LC"]) == pytest.approx(corrected, abs=1e-3)
         scored += 1
     assert scored > 30
-    assert f"{out}: {scored} of {len(list(alleles_of(rows, contigs)))} alleles scored" in score.shown().err
+    shown = score.shown().err
+    assert shown.startswith("run: llr, llr_lc; context 64, horizon 16, both strands\n")
+    assert f"{out}: {scored} of {len(list(alleles_of(rows, contigs)))} alleles scored" in shown
 
 
 def test_a_masked_model_gives_what_its_function_gives(score, make_vcf, contigs):
@@ -321,7 +323,7 @@ def test_a_contig_that_is_not_there_and_no_record_at_all(score, tmp_path, contig
         (("--scores", "wt_marginal"), "--scores has 'wt_marginal'; run is a causal model, which has llr"),
         (("--shard", "4/3"), "--shard is '4/3'; it must be as 3/16: the third of sixteen"),
         (("--context", "some"), "--context is 'some'; it must be a number of bases, such as 8192, or contig"),
-        (("--horizon", "1"), "--horizon is 1; it must be 2 bases or more"),
+        (("--horizon", "1"), "--horizon is 1; it must be a whole number, 2 or more"),
         (("--resume", "--force"), "--resume goes on and --force begins anew; give one of them"),
         (("--resume",), "scored.vcf.partial: nothing to go on with; leave out --resume"),
         (("--region", "nine"), "'nine'"),

@@ -70,6 +70,7 @@ def calibrate(name: str, config: CalibrateConfig, *, emit: Callable[[str], None]
         vcf = _drawn(genome, scorer, config, stack) if config.vcf is None else at_rest(config.vcf, stack)
         selection = Selection(genome, config)
         survey = take_survey(vcf, selection, scorer, config, name=source)
+        emit(f"{name}: {scorer.in_words()}")
         emit(survey.in_words())
         if survey.scored < FEWEST:
             raise DataError(

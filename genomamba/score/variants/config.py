@@ -38,6 +38,12 @@ class Scoring:
             raise ConfigError(
                 f"is {self.context!r}; it must be a number of bases, such as 8192, or contig", option="context"
             )
+        for name, least in (("context", 2), ("horizon", 2), ("flank", 0), ("batch_size", 1)):
+            value = getattr(self, name)
+            if value is None or isinstance(value, str):
+                continue
+            if not isinstance(value, int) or value < least:
+                raise ConfigError(f"is {value}; it must be a whole number, {least} or more", option=name)
         if self.strand not in ("+", "-", "both"):
             raise ConfigError(f"is {self.strand!r}; it must be +, - or both", option="strand")
         if self.ref_mismatch not in get_args(RefMismatch):

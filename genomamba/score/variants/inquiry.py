@@ -94,10 +94,9 @@ class Inquiry:
 
     def _facts(self) -> dict[str, Any]:
         """Return what a page says of the model and of the files."""
-        context = self.scorer.settings["context"]
         return {
             "model": f"{self.name}: {count_parameters(self.model):,} parameters, {self.model.config.direction}",
-            "context": "the whole contig" if context is None else f"{context:,} bases",
+            "scores": self.scorer.in_words(),
             "reference": ", ".join(self.config.fasta),
             "variants": str(self.config.vcf),
             "output": str(self.config.out),

@@ -107,6 +107,15 @@ class Scorer:
             self.longest = max(1, (context or DEFAULT_CONTEXT) // 4)
             self.settings = {"scores": list(self.columns), "context": context, "flank": scoring.flank}
 
+    def in_words(self) -> str:
+        """Return what is computed, and from how much."""
+        context = self.settings["context"]
+        told = f"{', '.join(self.columns)}; context {'the whole contig' if context is None else f'{context:,}'}"
+        if self.causal is None:
+            return f"{told}, flank {self.settings['flank']:,}, both strands"
+        strands = "both strands" if len(self._strands) > 1 else f"strand {self._strands[0]}"
+        return f"{told}, horizon {self.causal.horizon:,}, {strands}"
+
     def status(self, contig: str | None, variant: Variant) -> Status:
         """Tell whether an allele is scored, and if not, why."""
         return status_of(variant, self._genome, contig, self.longest, self._strands)

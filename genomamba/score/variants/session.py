@@ -76,6 +76,7 @@ def score(name: str, config: ScoreConfig, *, command: str, emit: Callable[[str],
         survey = take_survey(vcf, selection, scorer, config, name=str(config.vcf), shard=config.part)
         if kind == "bcf":
             survey.check_declared(vcf)
+        emit(f"{name}: {scorer.in_words()}")
         emit(survey.in_words())
         if background is not None:
             emit(background.in_words())
