@@ -212,6 +212,15 @@ def _texts(node: yaml.Node, where: str) -> str | list[str] | None:
 
 
 def _docstrings(cls: type) -> dict[str, str]:
+    """Return the docstrings under the fields of a class; they win over those of its bases."""
+    found: dict[str, str] = {}
+    for one in reversed(cls.__mro__):
+        if dataclasses.is_dataclass(one):
+            found |= _own_docstrings(one)
+    return found
+
+
+def _own_docstrings(cls: type) -> dict[str, str]:
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
     assert isinstance(definition, ast.ClassDef)
     return {

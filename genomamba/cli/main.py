@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "pretrain": "train a model on a genome, and leave a run folder",
     "likelihood": "log-likelihood of every base of a genome, or of every sequence",
     "score": "what a model says of the variants of a VCF, written into it",
+    "calibrate": "where scores of variants stand among those of a background, by mutational class",
     "merge": "put the shards of a scored VCF together",
     "evaluate": "what a held-out base costs with more and more context: table and plot",
     "generate": "write sequences that a model draws",

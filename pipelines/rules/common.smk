@@ -12,6 +12,8 @@ GENOME = {
     "info": "",
     "cohorts": {},
     "score": "",
+    "calibrate": None,
+    "background": [],
     "shards": 1,
 }
 MODEL = {"options": ""}

@@ -5,6 +5,11 @@ rule score:
         config="results/{genome}/run/config.json",
         fasta=lambda wildcards: GENOMES[wildcards.genome]["fasta"],
         vcf=lambda wildcards: GENOMES[wildcards.genome]["cohorts"][wildcards.cohort],
+        calibration=lambda wildcards: (
+            []
+            if GENOMES[wildcards.genome]["calibrate"] is None
+            else f"results/{wildcards.genome}/calibration.json"
+        ),
         cache="results/{genome}/cache",
     output:
         vcf="results/{genome}/scores/{cohort}/{part}-of-{parts}.vcf.gz",
@@ -24,10 +29,11 @@ rule score:
     params:
         run=subpath(input.model, parent=True),
         options=lambda wildcards: GENOMES[wildcards.genome]["score"],
+        calibration=lambda wildcards, input: input.calibration or "none",
         resume=lambda wildcards, output: (
             "--resume" if Path(f"{output.vcf}.partial").exists() else ""
         ),
     shell:
         "genomamba score {params.run:q} --fasta {input.fasta:q} --vcf {input.vcf:q} {params.options} {params.resume}"
-        " --shard {wildcards.part}/{wildcards.parts}"
+        " --calibration {params.calibration:q} --shard {wildcards.part}/{wildcards.parts}"
         " --cache-dir {input.cache:q} --threads {threads} --out {output.vcf:q} > {log:q} 2>&1"

@@ -19,7 +19,7 @@ from genomamba.cli.main import main
 from genomamba.coordinates import Variant
 from genomamba.data.genome import Genome
 from genomamba.model.checkpoint import load_model
-from genomamba.score.variants import session
+from genomamba.score.variants import session, steps
 from genomamba.score.variants.brute_force import score_variant
 from genomamba.score.variants.causal import CausalSettings
 from genomamba.score.variants.marginal import MarginalSettings, score_marginal
@@ -176,7 +176,7 @@ def test_a_region_and_a_bed_take_their_records_alone(score, make_vcf, tmp_path):
 
 def test_an_interrupted_command_goes_on_to_the_same_bytes(score, make_vcf, monkeypatch):
     vcf = make_vcf()
-    monkeypatch.setattr(session, "_PART", 8)
+    monkeypatch.setattr(steps, "PART", 8)
     unbroken = records_of(score(vcf, "unbroken.vcf", *OPTIONS))
     finish, done = session.Partial.finish, []
 

@@ -87,7 +87,8 @@ def test_a_cohort_is_scored_in_parts_by_the_model_of_its_genome(tmp_path):
     (tmp_path / "results/mine/scores/ours/2-of-2.vcf.gz.partial").mkdir(parents=True)
     lines = shell_lines(snakemake(tmp_path, "results/mine/scores/ours.vcf.gz", *options))
     assert {line for line in lines if line.startswith("genomamba score ")} == {
-        f"genomamba score results/mine/run --fasta 'a b.fa' --vcf 'calls 1.vcf' --context 4096{resume} --shard {part}/2"
+        f"genomamba score results/mine/run --fasta 'a b.fa' --vcf 'calls 1.vcf' --context 4096{resume}"
+        f" --calibration none --shard {part}/2"
         f" --cache-dir results/mine/cache --threads 2 --out results/mine/scores/ours/{part}-of-2.vcf.gz"
         f" > logs/score/mine.ours.{part}-of-2.log 2>&1"
         for part, resume in ((1, ""), (2, " --resume"))
@@ -96,6 +97,25 @@ def test_a_cohort_is_scored_in_parts_by_the_model_of_its_genome(tmp_path):
         "genomamba merge results/mine/scores/ours/1-of-2.vcf.gz results/mine/scores/ours/2-of-2.vcf.gz"
         " --out results/mine/scores/ours.vcf.gz --force > logs/merge/mine.ours.log 2>&1"
     ) in lines
+
+
+def test_scores_are_compared_with_a_background_where_that_is_asked_for(tmp_path):
+    for name in ("a.fa", "calls.vcf", "common 1.vcf"):
+        (tmp_path / name).write_text("")
+    genome = {"name": "mine", "fasta": "a.fa", "cohorts": {"ours": "calls.vcf"}, "calibrate": "--horizon 512"}
+    lines = {}
+    for name, more in (("drawn", {}), ("given", {"background": "common 1.vcf"})):
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump({"genomes": [genome | more]}))
+        options = ("--dry-run", "--printshellcmds", "--cores", "2", "--configfile", f"{name}.yaml")
+        shown = shell_lines(snakemake(tmp_path, "results/mine/scores/ours.vcf.gz", *options))
+        lines |= {(name, line.split()[1]): line for line in shown}
+    end = (
+        " --cache-dir results/mine/cache --threads 2 --out results/mine/calibration.json > logs/calibrate/mine.log 2>&1"
+    )
+    start = "genomamba calibrate results/mine/run --fasta a.fa"
+    assert lines["drawn", "calibrate"] == f"{start} --horizon 512{end}"
+    assert lines["given", "calibrate"] == f"{start} --vcf 'common 1.vcf' --horizon 512{end}"
+    assert " --calibration results/mine/calibration.json --shard 1/1 " in lines["drawn", "score"]
 
 
 def test_genomes_of_ones_own_replace_the_example(tmp_path):

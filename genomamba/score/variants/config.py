@@ -1,4 +1,4 @@
-"""Settings of `genomamba score`, a frozen dataclass that its command line is made from."""
+"""Settings of `genomamba score` and `genomamba calibrate`, frozen dataclasses that command lines are made from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from genomamba.errors import ConfigError
 from genomamba.score.config import Strands
 
-__all__ = ["WHOLE_CONTIG", "RefMismatch", "ScoreConfig", "Scoring"]
+__all__ = ["WHOLE_CONTIG", "CalibrateConfig", "RefMismatch", "ScoreConfig", "Scoring", "VariantsConfig"]
 
 WHOLE_CONTIG = "contig"
 _SHARD = re.compile(r"(\d+)/(\d+)")
@@ -43,8 +43,8 @@ class Scoring:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ScoreConfig:
-    """Everything that `genomamba score` can be told, beside the model."""
+class VariantsConfig:
+    """What every command that scores the variants of a VCF can be told, beside the model."""
 
     SECTIONS: ClassVar[Mapping[str, str]] = {
         "revision": "Model", "fasta": "Data", "scores": "Scoring", "out": "Output", "device": "Machine",
@@ -68,8 +68,6 @@ class ScoreConfig:
     """Take the records of this stretch alone: chr1, or chr1:1,001-2,000 (1-based, inclusive, as in samtools)."""
     regions_bed: str | None = None
     """Take the records of the stretches in this BED file alone."""
-    shard: str | None = None
-    """Take one of several equal parts of the records, such as 3/16; genomamba merge puts them together."""
     ref_mismatch: RefMismatch = "skip"
     """A record whose REF is not what the FASTA has: skip it with a status, stop, or score it all the same."""
     cache_dir: str | None = None
@@ -93,10 +91,6 @@ class ScoreConfig:
     # Output
     out: str | None = None
     """File to write: .vcf, .vcf.gz, .bcf, .tsv, .tsv.gz or .parquet; - is standard output. Needed."""
-    output_type: str | None = None
-    """v, z or b, as in bcftools, where the name of --out does not say it."""
-    warnings: str | None = None
-    """TSV of what was not scored: line of the VCF, code, text."""
     dry_run: bool = False
     """Read the variants, print what would be done, and stop."""
     resume: bool = False
@@ -115,15 +109,11 @@ class ScoreConfig:
             raise ConfigError(f"is {self.threads}; it must be above 0", option="threads")
         if not self.fasta:
             raise ConfigError("no reference; name its FASTA by --fasta")
-        if self.vcf is None:
-            raise ConfigError("no variants; name their VCF by --vcf, or - for standard input")
-        if self.out is None and not self.dry_run:
-            raise ConfigError("no file to write; name one by --out, such as scored.vcf.gz")
         if self.region is not None and self.regions_bed is not None:
             raise ConfigError("--region and --regions-bed both say what to take; give one of them")
         if self.resume and self.force:
             raise ConfigError("--resume goes on and --force begins anew; give one of them")
-        self.part, self.scoring  # noqa: B018
+        self.scoring  # noqa: B018
 
     @property
     def scoring(self) -> Scoring:
@@ -139,6 +129,32 @@ class ScoreConfig:
             batch_size=self.batch_size,
         )
 
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScoreConfig(VariantsConfig):
+    """Everything that `genomamba score` can be told, beside the model."""
+
+    SECTIONS: ClassVar[Mapping[str, str]] = {**VariantsConfig.SECTIONS, "shard": "Data", "output_type": "Output"}
+    """First setting of each section, and the section's heading in the help."""
+
+    shard: str | None = None
+    """Take one of several equal parts of the records, such as 3/16; genomamba merge puts them together."""
+    output_type: str | None = None
+    """v, z or b, as in bcftools, where the name of --out does not say it."""
+    warnings: str | None = None
+    """TSV of what was not scored: line of the VCF, code, text."""
+    calibration: str = "auto"
+    """Background that genomamba calibrate has fitted, for GM_PCT and GM_Z: a file, or none.
+    auto is calibration.json beside the model, where it is there and fits."""
+
+    def __post_init__(self) -> None:
+        VariantsConfig.__post_init__(self)
+        if self.vcf is None:
+            raise ConfigError("no variants; name their VCF by --vcf, or - for standard input")
+        if self.out is None and not self.dry_run:
+            raise ConfigError("no file to write; name one by --out, such as scored.vcf.gz")
+        self.part  # noqa: B018
+
     @property
     def part(self) -> tuple[int, int]:
         """Number of the shard, from 0, and how many there are. Raises `ConfigError` where `shard` is none."""
@@ -148,3 +164,37 @@ class ScoreConfig:
         if match is None or not 1 <= int(match[1]) <= int(match[2]):
             raise ConfigError(f"is {self.shard!r}; it must be as 3/16: the third of sixteen", option="shard")
         return int(match[1]) - 1, int(match[2])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CalibrateConfig(VariantsConfig):
+    """Everything that `genomamba calibrate` can be told, beside the model."""
+
+    SECTIONS: ClassVar[Mapping[str, str]] = {**VariantsConfig.SECTIONS, "number": "Data"}
+    """First setting of each section, and the section's heading in the help."""
+
+    vcf: str | None = None
+    """Background variants, such as common ones: VCF, plain, gzip or BGZF, or BCF, sorted; - is standard input.
+    Default: random ones, drawn from the FASTA."""
+    region: str | None = None
+    """Take variants of this stretch alone: chr1, or chr1:1,001-2,000 (1-based, inclusive, as in samtools)."""
+    regions_bed: str | None = None
+    """Take variants of the stretches in this BED file alone.
+    Where neither is given, random ones are drawn in all contigs but alternative, unplaced, viral."""
+    out: str | None = None
+    """File to write. Default: calibration.json beside the weights. Needed for a name on the hub."""
+    number: int | None = None
+    """Random variants of each class (three bases, ALT and case; kind, length and case). Default: 200."""
+    seed: int | None = None
+    """Of the draw of random variants. Default: 0."""
+
+    def __post_init__(self) -> None:
+        VariantsConfig.__post_init__(self)
+        for name in ("number", "seed"):
+            value = getattr(self, name)
+            if value is not None and self.vcf is not None:
+                raise ConfigError("is of random variants, and --vcf names others; give one of them", option=name)
+        if self.number is not None and self.number < 1:
+            raise ConfigError(f"is {self.number}; it must be above 0, such as 200", option="number")
+        if self.seed is not None and not 0 <= self.seed < 2**63:
+            raise ConfigError(f"is {self.seed}; it must be 0 or more, and below 2^63", option="seed")

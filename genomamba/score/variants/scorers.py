@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from genomamba.coordinates import Variant
@@ -63,12 +63,15 @@ class Scorer:
         Of a causal model.
     settings : dict
         What the numbers depend on, as plain values.
+    folded : bool
+        Whether a variant and its mirror on the other strand have the same numbers.
     """
 
     def __init__(self, model: LanguageModel, genome: Genome, scoring: Scoring, context: int | None) -> None:
         self._model, self._genome = model, genome
         self._keep = scoring.ref_mismatch == "keep"
         self._strands: tuple[Strand, ...] = ("+", "-") if scoring.strand == "both" else (scoring.strand,)
+        self.folded = len(self._strands) > 1 and genome.alphabet.has_complement
         self.causal: CausalSettings | None = None
         self._marginal: MarginalSettings | None = None
         if _is_causal(model):
@@ -165,10 +168,11 @@ def choose_scorer(
     return Scorer(model, genome, scoring, context)
 
 
-def tags_of(scorer: Scorer) -> list[Tag]:
-    """Return the tags of a scorer's columns, and behind them that of the status."""
+def tags_of(scorer: Scorer, others: Sequence[Tag] = ()) -> list[Tag]:
+    """Return the tags of a scorer's columns, behind them others, and then that of the status."""
     return [
         *(Tag(id=f"GM_{name.upper()}", number="A", type="Float", description=_TAGS[name]) for name in scorer.columns),
+        *others,
         STATUS_TAG,
     ]
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from genomamba.coordinates import Interval, Variant
 from genomamba.data.bed import read_bed
 from genomamba.data.genome import Genome
 from genomamba.data.vcf import VcfReader, VcfRecord
-from genomamba.score.variants.config import ScoreConfig
+from genomamba.score.variants.config import VariantsConfig
 
 __all__ = ["Selection", "variants_of"]
 
@@ -27,7 +27,7 @@ class Selection:
     ----------
     genome : Genome
         Whose names the contigs of the file are matched with.
-    config : ScoreConfig
+    config : VariantsConfig
         As the user gave it.
 
     Attributes
@@ -36,7 +36,7 @@ class Selection:
         Numbers of the records to take, among those of the place; None takes them all.
     """
 
-    def __init__(self, genome: Genome, config: ScoreConfig) -> None:
+    def __init__(self, genome: Genome, config: VariantsConfig) -> None:
         self._genome = genome
         self._names: dict[str, str | None] = {}
         self._stretches: dict[str, tuple[list[int], list[int]]] | None = None
@@ -52,6 +52,13 @@ class Selection:
         if name not in self._names:
             self._names[name] = self._genome.find(name)
         return self._names[name]
+
+    def alleles(self, batch: Iterable[VcfRecord]) -> Iterator[tuple[str | None, Variant]]:
+        """Give the alleles of records, each with its contig's name in the genome."""
+        for record in batch:
+            contig = self.contig(record)
+            for variant in variants_of(record, contig):
+                yield contig, variant
 
     def batches(self, reader: VcfReader) -> Iterator[list[VcfRecord]]:
         """Give the records that are taken, in the lists in which they are read; some may be empty."""

@@ -7,17 +7,10 @@ allele waits in a folder beside the output.
 from __future__ import annotations
 
 import csv
-import hashlib
-import logging
-import shutil
-import sys
-import tempfile
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from itertools import groupby, tee
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,33 +23,27 @@ from genomamba.data.genome import Genome
 from genomamba.data.vcf import VcfReader, VcfRecord
 from genomamba.data.vcf_output import is_stream, output_kind
 from genomamba.data.vcf_write import open_scored
-from genomamba.errors import ConfigError, DataError, RunError
+from genomamba.errors import ConfigError, RunError
 from genomamba.files import atomic_file
 from genomamba.model.checkpoint import open_checkpoint
 from genomamba.model.device import choose_device
 from genomamba.model.process import keep_freed_memory, set_threads
 from genomamba.score.partial import Partial, plan_of
-from genomamba.score.progress import Progress
 from genomamba.score.variants.config import ScoreConfig
+from genomamba.score.variants.placing import Background, find_background
 from genomamba.score.variants.scorers import STATUS_TAG, Scorer, choose_scorer, tags_of
 from genomamba.score.variants.selection import Selection, variants_of
 from genomamba.score.variants.status import Status
+from genomamba.score.variants.steps import STATUSES, at_rest, plan_of_files, score_alleles, working_folder
+from genomamba.score.variants.survey import scored_statuses, short_allele, take_survey
 from genomamba.score.variants.tail import TIMES_FARTHER, TailSample
 
 __all__ = ["score"]
 
 Float64Array = npt.NDArray[np.float64]
 
-_log = logging.getLogger("genomamba")
-
-_PART: Final = 4_096
-"""Alleles after which what is done is noted."""
-_MOST_MISMATCHES: Final = 0.01
 _TAIL_SHARE: Final = 0.05
 """Of the time for all scores, what may go into the measure of what lies beyond the horizon."""
-_STATUSES: Final = list(Status)
-_STREAM: Final = "-"
-_SHOWN: Final = 20
 
 
 def score(name: str, config: ScoreConfig, *, command: str, emit: Callable[[str], None]) -> None:
@@ -89,132 +76,32 @@ def score(name: str, config: ScoreConfig, *, command: str, emit: Callable[[str],
         list(config.fasta), alphabet, cache_dir=config.cache_dir, contigs=("*",), chrom_map=config.chrom_map
     )
     scorer = choose_scorer(model, name, genome, config.scoring, checkpoint.training.get("context"))
+    background = find_background(config.calibration, checkpoint.weights.parent, scorer, model, genome)
     with ExitStack() as stack:
-        folder = stack.enter_context(_folder(config))
-        vcf = _at_rest(config.vcf, stack)
+        folder = stack.enter_context(working_folder(config))
+        vcf = at_rest(config.vcf, stack)
         selection = Selection(genome, config)
-        survey = _survey(vcf, selection, scorer, config)
-        emit(survey.in_words(config))
+        survey = take_survey(vcf, selection, scorer, config, name=str(config.vcf), shard=config.part)
+        emit(survey.in_words())
+        if background is not None:
+            emit(background.in_words())
         if config.dry_run:
             return
         assert kind is not None
         assert config.out is not None
-        plan = _plan_of_files(config, vcf, scorer) | plan_of(model, genome, ())
+        plan = plan_of_files(config, vcf, scorer) | {"shard": config.shard} | plan_of(model, genome, ())
         rows = survey.alleles * (len(scorer.columns) + 1)
         partial = stack.enter_context(Partial(folder, plan, rows, force=config.force))
         began, tail = time.monotonic(), TailSample(survey.alleles)
-        _score(vcf, selection, scorer, partial, survey.alleles, tail)
+        score_alleles(vcf, selection, scorer, partial, survey.alleles, tail)
         if scorer.causal is not None:
             budget_s = _TAIL_SHARE * (time.monotonic() - began)
             beyond = tail.measure(model, genome, scorer.causal, budget_s=budget_s)
             emit(_tail_in_words(beyond, scorer.causal.horizon))
-        written = _write(vcf, kind, selection, scorer, partial, config, command)
+        written = _write(vcf, kind, selection, scorer, background, partial, config, command)
         partial.remove()
     if not is_stream(config.out):
         emit(f"{config.out}: {written}")
-
-
-@dataclass(slots=True)
-class _Survey:
-    """What the records that are taken hold."""
-
-    records: int = 0
-    alleles: int = 0
-    statuses: Counter[Status] = field(default_factory=Counter)
-    kinds: Counter[str] = field(default_factory=Counter)
-    first_mismatch: str = ""
-
-    def in_words(self, config: ScoreConfig) -> str:
-        """Return a line that says so."""
-        scored = {Status.OK} | ({Status.REF_MISMATCH} if config.ref_mismatch == "keep" else set())
-        kinds = ", ".join(f"{count:,} {kind}" for kind, count in self.kinds.most_common())
-        left = ", ".join(f"{count:,} {status}" for status, count in self.statuses.most_common() if status not in scored)
-        told = f"{config.vcf}: {self.records:,} records, {self.alleles:,} alleles ({kinds or 'none'})"
-        return told + (f"; not scored: {left}" if left else "")
-
-
-def _survey(vcf: Path, selection: Selection, scorer: Scorer, config: ScoreConfig) -> _Survey:
-    """Read all records once, so that a fault is told before hours of work, and choose the part."""
-    counts = [0]
-    part, parts = config.part
-    if parts > 1:
-        with VcfReader(vcf) as reader:
-            counts = [len(batch) for batch in selection.batches(reader)]
-        total = sum(counts)
-        selection.part = range(total * part // parts, total * (part + 1) // parts)
-    survey = _Survey()
-    with VcfReader(vcf) as reader:
-        for batch in selection.batches(reader):
-            for record in batch:
-                _take_note(survey, record, selection.contig(record), scorer, config)
-    mismatches = survey.statuses[Status.REF_MISMATCH]
-    compared = mismatches + survey.statuses[Status.OK]
-    if config.ref_mismatch == "skip" and mismatches > _MOST_MISMATCHES * compared:
-        raise DataError(
-            f"{survey.first_mismatch}; so it is for {mismatches:,} of {compared:,} alleles: is this the right assembly?"
-            " --ref-mismatch keep scores them all the same"
-        )
-    return survey
-
-
-def _take_note(survey: _Survey, record: VcfRecord, contig: str | None, scorer: Scorer, config: ScoreConfig) -> None:
-    survey.records += 1
-    for variant in variants_of(record, contig):
-        status = scorer.status(contig, variant)
-        survey.alleles += 1
-        survey.statuses[status] += 1
-        survey.kinds[variant.kind] += 1
-        if status is Status.REF_MISMATCH and not survey.first_mismatch:
-            survey.first_mismatch = (
-                f"{config.vcf}:{record.number}: REF is {_short(record.ref)!r}, which is not what the FASTA has at"
-                f" {record.chrom}:{record.pos:,}"
-            )
-            if config.ref_mismatch == "error":
-                raise DataError(f"{survey.first_mismatch}; --ref-mismatch skip leaves such records unscored")
-
-
-def _score(vcf: Path, selection: Selection, scorer: Scorer, partial: Partial, total: int, tail: TailSample) -> None:
-    """Score the alleles whose parts are not done, and show them to the sample."""
-    done = min(total, len(partial.done) * _PART)
-    if done:
-        _log.info("%s: going on, %s of %s alleles are done", partial.folder, f"{done:,}", f"{total:,}")
-    try:
-        with VcfReader(vcf) as reader, Progress("scoring", "alleles", total, done) as progress:
-            rows: list[tuple[float, ...]] = []
-            at = done
-            for contig, variant, status, numbers in _scored(reader, selection, scorer, skip=done):
-                tail.see(contig, variant, numbers[0])
-                rows.append((*numbers, float(_STATUSES.index(status))))
-                progress.add(1)
-                if len(rows) == _PART or at + len(rows) == total:
-                    values = np.array(rows, np.float32)
-                    partial.write(at * values.shape[1], values.ravel())
-                    partial.finish(at // _PART, [])
-                    at, rows = at + len(rows), []
-    except (KeyboardInterrupt, SystemExit):
-        kept = min(total, len(partial.done) * _PART)
-        _log.info(
-            "%s: %s of %s alleles are done; --resume goes on from there", partial.folder, f"{kept:,}", f"{total:,}"
-        )
-        raise
-
-
-def _scored(
-    reader: VcfReader, selection: Selection, scorer: Scorer, *, skip: int
-) -> Iterator[tuple[str | None, Variant, Status, tuple[float, ...]]]:
-    """Score the alleles after the first `skip`; what they give does not depend on those."""
-    alleles = (
-        (contig, variant)
-        for batch in selection.batches(reader)
-        for record in batch
-        for contig in (selection.contig(record),)
-        for variant in variants_of(record, contig)
-    )
-    deque((next(alleles) for _ in range(skip)), maxlen=0)
-    for contig, group in groupby(alleles, lambda allele: allele[0]):
-        variants, kept = tee(variant for _, variant in group)
-        for variant, (status, numbers) in zip(kept, scorer.scores(contig, variants), strict=True):
-            yield contig, variant, status, numbers
 
 
 def _tail_in_words(differences: Float64Array, horizon: int) -> str:
@@ -227,11 +114,18 @@ def _tail_in_words(differences: Float64Array, horizon: int) -> str:
 
 
 def _write(
-    vcf: Path, kind: str, selection: Selection, scorer: Scorer, partial: Partial, config: ScoreConfig, command: str
+    vcf: Path,
+    kind: str,
+    selection: Selection,
+    scorer: Scorer,
+    background: Background | None,
+    partial: Partial,
+    config: ScoreConfig,
+    command: str,
 ) -> str:
     """Write the records with their numbers, and the warnings; return what was written, in words."""
     assert config.out is not None
-    tags, width = tags_of(scorer), len(scorer.columns) + 1
+    tags, width = tags_of(scorer, background.tags if background else ()), len(scorer.columns) + 1
     at, statuses = 0, Counter[Status]()
     with ExitStack() as stack:
         reader = stack.enter_context(VcfReader(vcf))
@@ -240,10 +134,13 @@ def _write(
         for batch in selection.batches(reader):
             count = sum(len(record.alts) for record in batch)
             values = partial.read(at * width, count * width).reshape(count, width)
-            found = [_STATUSES[int(number)] for number in values[:, -1]]
+            found = [STATUSES[int(number)] for number in values[:, -1]]
             statuses.update(found)
-            columns: dict[str, Any] = {tag.id: values[:, i] for i, tag in enumerate(tags[:-1])}
-            out.write(batch, columns | {STATUS_TAG.id: [str(status) for status in found]})
+            columns: dict[str, Any] = {tag.id: values[:, i] for i, tag in enumerate(tags[: width - 1])}
+            columns[STATUS_TAG.id] = [str(status) for status in found]
+            if background is not None:
+                columns |= background.columns(values[:, 0].tolist(), selection.alleles(batch))
+            out.write(batch, columns)
             alleles = (
                 (record, variant) for record in batch for variant in variants_of(record, selection.contig(record))
             )
@@ -251,7 +148,7 @@ def _write(
                 if status is not Status.OK:
                     warn(record, variant, status)
             at += count
-    scored = statuses[Status.OK] + (statuses[Status.REF_MISMATCH] if config.ref_mismatch == "keep" else 0)
+    scored = sum(statuses[status] for status in scored_statuses(config))
     return f"{scored:,} of {at:,} alleles scored"
 
 
@@ -266,51 +163,10 @@ def _warnings(path: str | None) -> Iterator[Callable[[VcfRecord, Variant, Status
         table.writerow(("line", "code", "text"))
 
         def warn(record: VcfRecord, variant: Variant, status: Status) -> None:
-            place = f"{record.chrom}:{record.pos:,} {_short(variant.ref)}>{_short(variant.alt)}"
+            place = f"{record.chrom}:{record.pos:,} {short_allele(variant.ref)}>{short_allele(variant.alt)}"
             table.writerow((record.number, status, f"{place}: {status.reason}"))
 
         yield warn
-
-
-@contextmanager
-def _folder(config: ScoreConfig) -> Iterator[Path]:
-    """Give the folder of a command that is under way: beside the output, or where that is a stream, a temporary one."""
-    if config.out is None or is_stream(config.out) or config.dry_run:
-        with tempfile.TemporaryDirectory(prefix="genomamba-score-") as temporary:
-            yield Path(temporary) / "partial"
-        return
-    out = Path(config.out)
-    folder = out.with_name(f"{out.name}.partial")
-    if folder.exists() and not (config.resume or config.force):
-        raise RunError(f"{folder}: an interrupted command left it; --resume goes on from there, --force begins anew")
-    if config.resume and not folder.exists():
-        raise RunError(f"{folder}: nothing to go on with; leave out --resume")
-    yield folder
-
-
-def _at_rest(vcf: str | None, stack: ExitStack) -> Path:
-    """Return a file that can be read more than once: of standard input or a pipe, a copy."""
-    assert vcf is not None
-    if not is_stream(vcf):
-        return Path(vcf)
-    copy = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="genomamba-score-"))) / "stdin.vcf"
-    with Path(vcf).open("rb") if vcf != _STREAM else sys.stdin.buffer as source, copy.open("wb") as file:
-        shutil.copyfileobj(source, file)
-    return copy
-
-
-def _plan_of_files(config: ScoreConfig, vcf: Path, scorer: Scorer) -> dict[str, Any]:
-    """Return what the numbers depend on beside the model and the genome."""
-    with vcf.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    bed = None if config.regions_bed is None else hashlib.sha256(Path(config.regions_bed).read_bytes()).hexdigest()[:12]
-    return scorer.settings | {
-        "vcf": digest[:12],
-        "region": config.region,
-        "regions_bed": bed,
-        "shard": config.shard,
-        "ref_mismatch": config.ref_mismatch,
-    }
 
 
 def _check_output(out: str, config: ScoreConfig) -> str:
@@ -326,7 +182,3 @@ def _check_output(out: str, config: ScoreConfig) -> str:
     if config.resume and (is_stream(out) or is_stream(config.vcf or "")):
         raise ConfigError("--resume needs files to go on with; standard input and output leave none")
     return kind
-
-
-def _short(allele: str) -> str:
-    return allele if len(allele) <= _SHOWN else f"{allele[:_SHOWN]}... ({len(allele):,} bases)"
