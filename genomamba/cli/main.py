@@ -26,13 +26,15 @@ COMMANDS: Final = {
     "likelihood": "log-likelihood of every base of a genome, or of every sequence",
     "score": "what a model says of the variants of a VCF, written into it",
     "calibrate": "where scores of variants stand among those of a background, by mutational class",
-    "merge": "put the shards of a scored VCF together",
+    "split": "part a VCF by contig and size into shards, to be scored apart",
+    "merge": "put the shards of a scored VCF, or the contigs of a bigWig, together",
     "evaluate": "what a held-out base costs with more and more context: table and plot",
     "generate": "write sequences that a model draws",
     "info": "what a model is, where it came from, and what it costs on this machine",
     "index": "read FASTA files into the cache that training reads",
     "report": "write the HTML report of a run folder",
     "convert": "write published weights in our layout, or ours for Hugging Face",
+    "pipeline": "Snakemake workflows of these commands: list them, set one up, run it",
     "doctor": "check this installation: versions, devices, caches, numbers of every kernel",
 }
 

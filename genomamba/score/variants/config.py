@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from genomamba.errors import ConfigError
 from genomamba.score.config import Strands
@@ -15,7 +15,7 @@ __all__ = ["WHOLE_CONTIG", "CalibrateConfig", "RefMismatch", "ScoreConfig", "Sco
 WHOLE_CONTIG = "contig"
 _SHARD = re.compile(r"(\d+)/(\d+)")
 
-RefMismatch = Literal["skip", "error", "keep"]
+RefMismatch = Literal["skip", "skip-all", "error", "keep"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,8 +38,10 @@ class Scoring:
             )
         if self.strand not in ("+", "-", "both"):
             raise ConfigError(f"is {self.strand!r}; it must be +, - or both", option="strand")
-        if self.ref_mismatch not in ("skip", "error", "keep"):
-            raise ConfigError(f"is {self.ref_mismatch!r}; it must be skip, error or keep", option="ref_mismatch")
+        if self.ref_mismatch not in get_args(RefMismatch):
+            raise ConfigError(
+                f"is {self.ref_mismatch!r}; it must be one of {', '.join(get_args(RefMismatch))}", option="ref_mismatch"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +71,8 @@ class VariantsConfig:
     regions_bed: str | None = None
     """Take the records of the stretches in this BED file alone."""
     ref_mismatch: RefMismatch = "skip"
-    """A record whose REF is not what the FASTA has: skip it with a status, stop, or score it all the same."""
+    """A record whose REF is not what the FASTA has: skip it with a status, and stop above 1 % of them; skip-all
+    of them; stop at the first; or score it all the same."""
     cache_dir: str | None = None
     """Where caches of FASTA files are kept. Default: GENOMAMBA_CACHE_DIR, else the user's cache folder."""
 
