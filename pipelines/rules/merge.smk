@@ -1,14 +1,12 @@
 rule merge:
-    """The scored variants of one cohort, its parts put together."""
+    """The scored variants of one cohort, its shards put together, with an index: .tbi, or .csi past 2^29 bases."""
     input:
-        parts=lambda wildcards: [
-            f"results/{wildcards.genome}/scores/{wildcards.cohort}/{part}-of-{parts}.vcf.gz"
-            for parts in (GENOMES[wildcards.genome]["shards"],)
-            for part in range(1, parts + 1)
-        ],
+        shards=scored_shards,
+        # How many shards there are is found out; what they need is known, and missing files are told, from the start.
+        checked="results/{genome}/scores/{cohort}.checked",
+        calibration=calibration_of,
     output:
         vcf="results/{genome}/scores/{cohort}.vcf.gz",
-        index="results/{genome}/scores/{cohort}.vcf.gz.tbi",
     log:
         "logs/merge/{genome}.{cohort}.log",
     benchmark:
@@ -17,8 +15,34 @@ rule merge:
         cohort=r"[^/]+",
     conda:
         "../envs/genomamba.yaml"
+    threads: 1
     resources:
         mem_mb=1_000,
         runtime=config["runtime"],
+        gpu=0,
     shell:
-        "genomamba merge {input.parts:q} --out {output.vcf:q} --force > {log:q} 2>&1"
+        "genomamba merge {input.shards:q} --out {output.vcf:q} --force > {log:q} 2>&1"
+
+
+rule merge_track:
+    """The track of one genome, its parts put together."""
+    input:
+        parts=scored_parts,
+        # How many parts there are is found out; what they need is known, and missing files are told, from the start.
+        model=weights_of,
+        cost="results/{genome}/info.json",
+    output:
+        track="results/{genome}/track.bw",
+    log:
+        "logs/merge_track/{genome}.log",
+    benchmark:
+        "benchmarks/merge_track/{genome}.tsv"
+    conda:
+        "../envs/genomamba.yaml"
+    threads: 1
+    resources:
+        mem_mb=2_000,
+        runtime=config["runtime"],
+        gpu=0,
+    shell:
+        "genomamba merge {input.parts:q} --out {output.track:q} --force > {log:q} 2>&1"
