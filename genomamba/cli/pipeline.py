@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,15 +25,27 @@ _EPILOG = """\
 """
 
 
+class _Parser(Parser):
+    """A parser that leaves what follows `--` as it is, in `options`."""
+
+    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
+        """Read the arguments up to `--`. Raises `ConfigError`."""
+        words = list(argv)
+        cut = words.index("--") if "--" in words else len(words)
+        namespace = super().parse(words[:cut])
+        namespace.options = words[cut + 1 :]
+        return namespace
+
+
 def parser() -> Parser:
     """Return the parser of this command."""
-    made = Parser(
+    made = _Parser(
         "pipeline",
         "{list,init,run,path,schema} [NAME] [DIR] [--config FILE] [-- SNAKEMAKE OPTION ...]",
         description="Snakemake workflows of the commands: list them, set one up in a folder, run it.",
         epilog=_EPILOG,
     )
-    made.formatter_class = _raw_formatter()
+    made.formatter_class = argparse.RawDescriptionHelpFormatter
     made.add_argument("action", metavar="ACTION", help=", ".join(_ACTIONS))
     made.add_argument("name", metavar="NAME", nargs="?", help="the workflow")
     made.add_argument("folder", metavar="DIR", nargs="?", type=Path, help="init: a folder, new or empty")
@@ -42,21 +55,21 @@ def parser() -> Parser:
 
 def run(argv: Sequence[str]) -> int:
     """Do what is asked, and return the exit code."""
-    arguments = list(argv)
-    cut = arguments.index("--") if "--" in arguments else len(arguments)
-    given, rest = parser().parse(arguments[:cut]), arguments[cut + 1 :]
+    given = parser().parse(argv)
     actions: dict[str, Callable[[], int]] = {
         "list": _list,
         "init": lambda: _init(_name(given.name), given.folder),
-        "run": lambda: _run(_name(given.name), given.config, rest),
+        "run": lambda: _run(_name(given.name), given.config, given.options),
         "path": lambda: _path(_name(given.name)),
         "schema": lambda: _schema(_name(given.name)),
     }
     if given.action not in actions:
         hint = did_you_mean(given.action, _ACTIONS) or f"; it must be one of {', '.join(_ACTIONS)}"
         raise ConfigError(f"unrecognised action {given.action}{hint}")
-    if rest and given.action != "run":
+    if given.options and given.action != "run":
         raise ConfigError("-- is for options of snakemake, which pipeline run takes")
+    if given.folder is not None and given.action != "init":
+        raise ConfigError(f"unexpected argument {str(given.folder)!r}; options of snakemake follow --")
     return actions[given.action]()
 
 
@@ -111,9 +124,3 @@ def _schema(name: str) -> int:
 
     sys.stdout.write(schema_text(name))
     return 0
-
-
-def _raw_formatter() -> type:
-    import argparse
-
-    return argparse.RawDescriptionHelpFormatter

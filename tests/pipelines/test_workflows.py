@@ -173,6 +173,7 @@ REFUSED = {
     "a folder in the way": (["init", "pretrain", "."], 1, ".: is there and not empty"),
     "no configuration": (["run", "pretrain"], 2, "no configuration; name it by --config"),
     "an absent configuration": (["run", "pretrain", "--config", "no.yaml"], 2, "no.yaml: no such file"),
+    "a stray": (["run", "pretrain", "x"], 2, "unexpected argument 'x'; options of snakemake follow --"),
     "options of nobody": (["list", "--", "-n"], 2, "-- is for options of snakemake"),
 }
 
