@@ -278,6 +278,12 @@ def scored_shards(wildcards):
     return [f"{folder}/{shard}.vcf" for shard in range(1, count + 1)]
 
 
+def numbered(files, end):
+    """Return files FOLDER/1.vcf, 2.vcf and so on as bash expands them: a command line may not name thousands."""
+    count = sum(file.endswith(end) for file in files)
+    return f"{shlex.quote(str(Path(files[0]).parent))}/{{1..{count}}}{end}"
+
+
 def track_parts(genome, table):
     """Return the contigs of every part of a track: as many that follow each other as have `track_bases` together."""
     parts, bases = [], 0

@@ -20,8 +20,10 @@ rule merge:
         mem_mb=1_000,
         runtime=config["runtime"],
         gpu=0,
+    params:
+        shards=lambda wildcards, input: numbered(input, ".vcf"),
     shell:
-        "genomamba merge {input.shards:q} --out {output.vcf:q} --force > {log:q} 2>&1"
+        "genomamba merge {params.shards} --out {output.vcf:q} --force > {log:q} 2>&1"
 
 
 rule merge_track:
@@ -44,5 +46,7 @@ rule merge_track:
         mem_mb=2_000,
         runtime=config["runtime"],
         gpu=0,
+    params:
+        parts=lambda wildcards, input: numbered(input, ".bw"),
     shell:
-        "genomamba merge {input.parts:q} --out {output.track:q} --force > {log:q} 2>&1"
+        "genomamba merge {params.parts} --out {output.track:q} --force > {log:q} 2>&1"

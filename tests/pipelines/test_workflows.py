@@ -4,6 +4,7 @@ import gzip
 import importlib.util
 import json
 import re
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -150,6 +151,15 @@ def test_contigs_share_a_part_up_to_its_bases(common, tmp_path):
     common.track_parts.__globals__["GENOMES"]["one"] = {"track_bases": 100}
     (tmp_path / "contigs.tsv").write_text("contig\tlength\na\t60\nb\t40\nc\t1\nd\t500\ne\t9\n")
     assert common.track_parts("one", tmp_path / "contigs.tsv") == [["a", "b"], ["c"], ["d"], ["e"]]
+
+
+def test_thousands_of_files_are_named_in_few_letters_and_in_their_order(common, tmp_path):
+    files = [f"a b/{number}.vcf" for number in range(1, 12)]
+    shown = common.numbered([*files, "x.checked"], ".vcf")
+    assert shown == "'a b'/{1..11}.vcf"
+    expanded = subprocess.run(["bash", "-c", f"printf '%s\\n' {shown}"], capture_output=True, text=True, check=True)
+    assert expanded.stdout.splitlines() == files
+    assert common.numbered(["a/1.bw"], ".bw") == "a/{1..1}.bw"
 
 
 def test_list_path_and_schema(capsys):
