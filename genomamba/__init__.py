@@ -4,7 +4,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from genomamba.api import GeneratedSequence, Model, VariantScorer, from_pretrained, score_variants
+    from genomamba.api import GeneratedSequence, Model, VariantScorer, from_pretrained, mutagenesis, score_variants
 
 __all__ = [
     "GeneratedSequence",
@@ -12,6 +12,7 @@ __all__ = [
     "VariantScorer",
     "__version__",
     "from_pretrained",
+    "mutagenesis",
     "score_variants",
 ]
 

@@ -5,6 +5,7 @@ what it reads.
 """
 
 from genomamba.api.model import GeneratedSequence, Model, from_pretrained
+from genomamba.api.mutations import mutagenesis
 from genomamba.api.variants import VariantScorer, score_variants
 
-__all__ = ["GeneratedSequence", "Model", "VariantScorer", "from_pretrained", "score_variants"]
+__all__ = ["GeneratedSequence", "Model", "VariantScorer", "from_pretrained", "mutagenesis", "score_variants"]

@@ -158,6 +158,33 @@ class InterpolatedMarkov:
             raise ValueError("the sequences hold no symbol to score; every one is -1, or there is none")
         return total / bases
 
+    def log_likelihoods(self, sequence: npt.NDArray[np.signedinteger]) -> npt.NDArray[np.float64]:
+        """Score every symbol of one sequence, left to right, by the highest order.
+
+        Parameters
+        ----------
+        sequence : (length,), signed integer
+            Several may be joined by a -1 each, which is not bridged.
+
+        Returns
+        -------
+        (length,), float64
+            ln P of each symbol given those before it, in nats; NaN where it is -1.
+
+        Raises
+        ------
+        ValueError
+            Before `fit`; where the sequence holds other symbols than it may.
+        """
+        if not self._counts:
+            raise ValueError("the Markov model has no counts; call fit first")
+        self._check(sequence)
+        found = [np.empty(0)]
+        for chunk, first in self._chunks(sequence):
+            *_, p = self._probabilities(chunk, first)
+            found.append(np.where(chunk[first:] >= 0, np.log(p), np.nan))
+        return np.concatenate(found)
+
     def _probabilities(self, chunk: IntArray, first: int) -> Iterator[npt.NDArray[np.float64]]:
         """Yield P_k of each symbol of `chunk[first:]` for k = 0, 1, ...; without meaning where it is -1."""
         reach = _reach(chunk)[first:]

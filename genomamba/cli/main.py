@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "pretrain": "train a model on a genome, and leave a run folder",
     "likelihood": "log-likelihood of every base of a genome, or of every sequence",
     "score": "what a model says of the variants of a VCF, written into it",
+    "ism": "what a model says of every change of one base in a region: table and picture",
     "calibrate": "where scores of variants stand among those of a background, by mutational class",
     "split": "part a VCF by contig and size into shards, to be scored apart",
     "merge": "put the shards of a scored VCF, or the contigs of a bigWig, together",

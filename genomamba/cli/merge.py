@@ -1,64 +1,109 @@
-"""`genomamba merge SHARD ...`: put the shards of a scored file, or the contigs of a bigWig, together again."""
+"""`genomamba merge SHARD ...`: put shards of scores or contigs of a bigWig together, and hold scores against labels."""
 
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from genomamba.cli.parsing import Parser
-from genomamba.cli.process import command_line
+from genomamba.cli.process import command_line, prepare_process
 from genomamba.errors import ConfigError, RunError
+from genomamba.score.variants.config import ScoreConfig, refuse_one_name_twice
+from genomamba.settings import settings_of
 
 __all__ = ["parser", "run"]
 
 BIGWIG: Final = ".bw"
+_ALL: Final = settings_of(ScoreConfig)
+SETTINGS: Final = {
+    setting.name: setting
+    for setting in _ALL.values()
+    if setting.section == "Labels" or setting.name in ("report", "fasta", "chrom_map", "cache_dir")
+    if setting.name != "baselines"
+}
+
+_EPILOG = """\
+With --labels or --report, --out may be left out: one file that was scored is then read and not copied. With --fasta, a
+Markov model of it stands beside the scores, and transitions of CpG are told from others.
+"""
 
 
 def parser() -> Parser:
     """Return the parser of this command."""
     made = Parser(
         "merge",
-        "SHARD ... --out SCORED.vcf.gz [-O v|z|b] [--force]",
+        "SHARD ... --out SCORED.vcf.gz [options]",
         description="Put shards that score has written, or bigWigs that likelihood has, together in the order given.",
+        epilog=_EPILOG,
     )
     made.add_argument(
         "shards", metavar="SHARD", nargs="+", type=Path, help="files that score or likelihood has written"
     )
-    made.add_argument("--out", metavar="FILE", help="as for score; - is standard output. Needed")
+    made.add_argument("--out", metavar="FILE", help="as for score; - is standard output")
     made.add_argument("-O", "--output-type", metavar="{v,z,b}", help="as for score")
-    made.add_argument("--force", action="store_true", default=argparse.SUPPRESS, help="replace --out")
+    made.add_argument(
+        "--force", action="store_true", default=argparse.SUPPRESS, help="replace --out, --metrics, --report"
+    )
+    made.add_settings(SETTINGS.values())
     return made
 
 
 def run(argv: Sequence[str]) -> int:
-    """Merge, say what was written, and return the exit code."""
-    given = parser().parse(argv)
-    if given.out is None:
+    """Merge, say what was written and found, and return the exit code."""
+    made = parser()
+    given = made.parse(argv)
+    values = made.flags(SETTINGS, given)
+    asks = "labels" in values or "report" in values
+    if given.out is None and not (asks and len(given.shards) == 1):
         raise ConfigError("no file to write; name one by --out, such as scored.vcf.gz")
-    if given.out.lower().endswith(BIGWIG):
-        return _merge_tracks(given)
-    from genomamba.data.vcf_merge import merge_scored
+    if given.out is not None and given.out.lower().endswith(BIGWIG):
+        return _merge_tracks(given, values)
+    if values and not asks:
+        flag = SETTINGS[next(iter(values))].flag
+        raise ConfigError(f"{flag} is about a study of the scores; ask for one by --labels or --report")
+    files = {"out": given.out, "metrics": values.get("metrics"), "report": values.get("report")}
+    refuse_one_name_twice(**files)
+    prepare_process()
     from genomamba.data.vcf_output import is_stream, output_kind
 
-    kind = output_kind(given.out, given.output_type)
-    if not is_stream(given.out) and Path(given.out).exists() and not hasattr(given, "force"):
-        raise RunError(f"{given.out}: exists; give --force to replace it, or another name")
+    force = hasattr(given, "force")
+    for name in files.values():
+        if name is not None and not is_stream(name) and Path(name).exists() and not force:
+            raise RunError(f"{name}: exists; give --force to replace it, or another name")
     if Path("-") in given.shards:
         raise ConfigError("a shard is '-'; shards are read twice, so name files")
-    if given.out in {str(shard) for shard in given.shards}:
-        raise ConfigError(f"--out is {given.out}, one of the shards; give another name")
-    count = merge_scored(given.shards, given.out, kind, command_line("merge", argv))
-    if not is_stream(given.out):
-        print(f"{given.out}: {count:,} {'records' if kind in ('vcf', 'vcf.gz', 'bcf') else 'rows'}", file=sys.stderr)
+    for option, name in files.items():
+        if name is not None and Path(name) in given.shards:
+            raise ConfigError(f"--{option} is {name}, one of the shards; give another name")
+    scored = given.shards[0]
+    command = command_line("merge", argv)
+    emit = functools.partial(print, file=sys.stderr, flush=True)
+    if given.out is not None:
+        from genomamba.data.vcf_merge import merge_scored
+
+        kind = output_kind(given.out, given.output_type)
+        if asks and (is_stream(given.out) or kind not in ("vcf", "vcf.gz", "bcf")):
+            raise ConfigError(f"--out is {given.out}; labels and reports are made of a VCF or BCF, so let it be one")
+        count = merge_scored(given.shards, given.out, kind, command)
+        scored = Path(given.out)
+        if not is_stream(given.out):
+            emit(f"{given.out}: {count:,} {'records' if kind in ('vcf', 'vcf.gz', 'bcf') else 'rows'}")
+    if asks:
+        from genomamba.score.variants.merged import study_scored
+
+        study_scored(scored, values, command=command, emit=emit)
     return 0
 
 
-def _merge_tracks(given: argparse.Namespace) -> int:
+def _merge_tracks(given: argparse.Namespace, values: Mapping[str, Any]) -> int:
     from genomamba.score.tracks import merge_bigwigs
 
+    if values:
+        raise ConfigError(f"{SETTINGS[next(iter(values))].flag} is for scores, and --out is {given.out}; leave it out")
     if given.output_type is not None:
         raise ConfigError(f"-O is for VCF, and --out is {given.out}; leave it out")
     if Path(given.out) in given.shards:

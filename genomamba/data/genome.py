@@ -113,9 +113,9 @@ class Genome:
             for path, cache in self._caches.items()
         ]
 
-    def resolve(self, name: str) -> str:
+    def resolve(self, name: str, *, tell: bool = True) -> str:
         """Return the contig's name in the FASTA; see `genomamba.data.names.ContigNames.resolve`."""
-        return self._names.resolve(name)
+        return self._names.resolve(name, tell=tell)
 
     def find(self, name: str) -> str | None:
         """Return the contig's name in the FASTA as `resolve` does, or None where there is none."""

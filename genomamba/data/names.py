@@ -104,10 +104,10 @@ class ContigNames:
         self._aliases: dict[str, list[str]] | None = None
         self._told: set[str] = set()
 
-    def resolve(self, name: str) -> str:
+    def resolve(self, name: str, *, tell: bool = True) -> str:
         """Return the contig's own name: exact, then chr1 <-> 1 and chrM <-> MT, then the map.
 
-        Where two spellings differ, it is logged, once for each name.
+        Where two spellings differ, it is logged, once for each name, unless `tell` is False.
 
         Raises
         ------
@@ -123,7 +123,7 @@ class ContigNames:
             found = mapped if mapped in self._descriptions else self._other_spelling(mapped)
         if found is None:
             raise DataError(self._absent(name))
-        if name not in self._told:
+        if tell and name not in self._told:
             self._told.add(name)
             _log.info("%s: %r is read as %r", self._origin, name, found)
         return found

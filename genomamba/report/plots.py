@@ -15,7 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-__all__ = ["ContextPoint", "draw_bits_by_context", "draw_bits_by_order", "draw_learning", "draw_quantity"]
+__all__ = [
+    "ContextPoint", "as_svg", "draw_bits_by_context", "draw_bits_by_order", "draw_learning", "draw_quantity",
+]  # fmt: skip
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -30,7 +32,7 @@ MAX_TICKS: Final = 7
 # Share of the rows that a smoothed point is the mean of.
 SMOOTHING: Final = 0.02
 
-_STYLE: Final[dict[Any, Any]] = {
+STYLE: Final[dict[Any, Any]] = {
     "svg.fonttype": "none",
     "font.size": 9,
     "text.color": INK,
@@ -53,7 +55,7 @@ _STYLE: Final[dict[Any, Any]] = {
     "legend.framealpha": 0.85,
     "lines.solid_capstyle": "round",
 }
-_METADATA: Final = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+METADATA: Final = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 
 class ContextPoint(NamedTuple):
@@ -105,7 +107,7 @@ def draw_learning(
         _bases_axis(axes, unit)
         axes.legend(loc="upper right")
 
-    return _svg(draw, (6.8, 3.4), f"{cost}, of training and validation, against training {unit}s")
+    return as_svg(draw, (6.8, 3.4), f"{cost}, of training and validation, against training {unit}s")
 
 
 def draw_quantity(bases: FloatArray, values: FloatArray, title: str, unit: str = "base") -> Markup:
@@ -131,7 +133,7 @@ def draw_quantity(bases: FloatArray, values: FloatArray, title: str, unit: str =
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         _bases_axis(axes, unit)
 
-    return _svg(draw, (3.3, 2.2), f"{title} against training {unit}s")
+    return as_svg(draw, (3.3, 2.2), f"{title} against training {unit}s")
 
 
 def draw_bits_by_order(splits: Mapping[str, tuple[float, Mapping[int, float]]], unit: str = "base") -> Markup:
@@ -161,7 +163,7 @@ def draw_bits_by_order(splits: Mapping[str, tuple[float, Mapping[int, float]]], 
         panels[0].set_ylabel(f"bits per {unit}")
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
 
-    return _svg(draw, (6.8, 3.1), f"Bits per {unit} of the model and of Markov models by order")
+    return as_svg(draw, (6.8, 3.1), f"Bits per {unit} of the model and of Markov models by order")
 
 
 def draw_bits_by_context(
@@ -207,7 +209,7 @@ def draw_bits_by_context(
         figure.legend(*upper.get_legend_handles_labels(), loc="outside upper right", ncols=3)
 
     label = f"{cost} against context, and the difference from {points[0].context:,} {unit}s of context"
-    return _svg(draw, (5.6, 4.4), label), _png(draw, (5.6, 4.4))
+    return as_svg(draw, (5.6, 4.4), label), _png(draw, (5.6, 4.4))
 
 
 def smooth(values: FloatArray) -> FloatArray:
@@ -281,18 +283,19 @@ def _short(value: float, _: int | None = None) -> str:
     return f"{value:g}"
 
 
-def _svg(draw: Callable[[Figure], None], inches: tuple[float, float], label: str) -> Markup:
+def as_svg(draw: Callable[[Figure], None], inches: tuple[float, float], label: str) -> Markup:
+    """Draw a figure in the style of the page, and return it as SVG with a label for those who do not see it."""
     # The salt keeps the ids of two figures in one page apart, and the same from one run to the next.
-    with mpl.rc_context({**_STYLE, "svg.hashsalt": label}):
+    with mpl.rc_context({**STYLE, "svg.hashsalt": label}):
         buffer = io.StringIO()
-        _figure(draw, inches).savefig(buffer, format="svg", transparent=True, metadata=_METADATA)
+        _figure(draw, inches).savefig(buffer, format="svg", transparent=True, metadata=METADATA)
     svg = buffer.getvalue()
     body = svg[svg.index("<svg") + len("<svg") :]
     return Markup('<svg role="img" aria-label="{}"').format(label) + Markup(body)
 
 
 def _png(draw: Callable[[Figure], None], inches: tuple[float, float]) -> bytes:
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         buffer = io.BytesIO()
         _figure(draw, inches).savefig(buffer, format="png", dpi=200, facecolor="white", metadata={"Software": None})
     return buffer.getvalue()

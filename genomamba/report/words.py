@@ -10,7 +10,8 @@ import numpy as np
 from genomamba.report.run_files import RunFiles
 
 __all__ = [
-    "STATUS", "best_order", "cost", "duration", "markov_bits", "moment", "share", "size", "state", "unit", "verdict",
+    "STATUS", "best_order", "cost", "duration", "markov_bits", "moment", "share", "signed", "size", "state", "unit",
+    "verdict",
 ]  # fmt: skip
 
 SPLITS: Final = {"test": "test", "valid": "validation"}
@@ -92,6 +93,15 @@ def size(count: float) -> str:
 def share(value: float | None) -> str:
     """A share of 1 in per cent; a dash where there is none."""
     return "\u2013" if value is None else f"{100 * value:.1f} %"
+
+
+def signed(value: float | None, decimals: int) -> str:
+    """A number with so many decimals and a true minus sign, none before 0; a dash where there is none."""
+    if value is None:
+        return "\u2013"
+    text = f"{value:,.{decimals}f}"
+    is_zero = not text.strip("-0.,")
+    return text.removeprefix("-") if is_zero else text.replace("-", "\u2212")
 
 
 def moment(value: str | None) -> str:

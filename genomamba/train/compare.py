@@ -14,7 +14,7 @@ from genomamba.coordinates import Interval
 from genomamba.data.genome import Genome
 from genomamba.data.windows import Split
 
-__all__ = ["markov_table"]
+__all__ = ["MAX_BASES", "Codes", "markov_table", "within"]
 
 BACKOFF_WEIGHTS: Final = (16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 MAX_BASES: Final = 100_000_000
@@ -35,8 +35,8 @@ def markov_table(genome: Genome, split: Split, *, before_stretch: Callable[[], N
         `best_order`, `weight`, `fitted_on_bases`, and `orders`: a list of `order`, `valid`, `test` in bits per base,
         all with that weight.
     """
-    codes = _Codes(genome, before_stretch)
-    fitted = _within(split.train, MAX_BASES)
+    codes = Codes(genome, before_stretch)
+    fitted = within(split.train, MAX_BASES)
     # A context longer than this is met less than once on average, and its order adds nothing but memory.
     useful = math.ceil(math.log(max(sum(map(len, fitted)), 2), codes.num_symbols))
     model = InterpolatedMarkov(codes.num_symbols, min(useful, largest_order(codes.num_symbols)), BACKOFF_WEIGHTS[0])
@@ -44,7 +44,7 @@ def markov_table(genome: Genome, split: Split, *, before_stretch: Callable[[], N
     parts = {"valid": split.valid, "test": split.test}
     parts = {name: part for name, part in parts.items() if any((one >= 0).any() for one in codes(part))}
     if "valid" in parts:
-        model.weight = _best_weight(model, codes, _within(split.valid, JUDGED_BASES))
+        model.weight = _best_weight(model, codes, within(split.valid, JUDGED_BASES))
     bits = {name: model.bits(codes(part)).tolist() for name, part in parts.items()}
     judged = bits.get("valid") or bits.get("test") or [0.0]
     orders = [{"order": k, **{name: bits[name][k] for name in bits}} for k in range(model.max_order + 1)]
@@ -56,7 +56,7 @@ def markov_table(genome: Genome, split: Split, *, before_stretch: Callable[[], N
     }
 
 
-def _best_weight(model: InterpolatedMarkov, codes: _Codes, judged: Sequence[Interval]) -> float:
+def _best_weight(model: InterpolatedMarkov, codes: Codes, judged: Sequence[Interval]) -> float:
     if not any((one >= 0).any() for one in codes(judged)):
         return model.weight
     fewest = {}
@@ -65,16 +65,26 @@ def _best_weight(model: InterpolatedMarkov, codes: _Codes, judged: Sequence[Inte
     return min(fewest, key=lambda weight: fewest[weight])
 
 
-class _Codes:
-    """Reads stretches as 0 to num_symbols - 1, and -1 where a base is no target."""
+class Codes:
+    """Reads stretches as 0 to num_symbols - 1, and -1 where a base is no target.
 
-    def __init__(self, genome: Genome, before_stretch: Callable[[], None]) -> None:
+    Attributes
+    ----------
+    num_symbols : int
+        Bases that may be predicted.
+    of_symbol : (256,), int16
+        Code of each symbol of the alphabet.
+    complement : (num_symbols,), int64, or None
+        Code of the complement of each; None where it has no meaning.
+    """
+
+    def __init__(self, genome: Genome, before_stretch: Callable[[], None] = lambda: None) -> None:
         alphabet, self._genome, self._before_stretch = genome.alphabet, genome, before_stretch
         targets = alphabet.targets
         self.num_symbols = targets.size
         code_of_token = np.full(alphabet.vocab_size, -1, np.int16)
         code_of_token[targets] = np.arange(targets.size)
-        self._code_of_symbol = code_of_token[alphabet.token_of_symbol % alphabet.vocab_size]
+        self.of_symbol = code_of_token[alphabet.token_of_symbol % alphabet.vocab_size]
         self.complement: npt.NDArray[np.int64] | None = None
         if alphabet.complement_of_token is not None:
             self.complement = code_of_token[alphabet.complement_of_token[targets]].astype(np.int64)
@@ -82,10 +92,11 @@ class _Codes:
     def __call__(self, intervals: Sequence[Interval]) -> Iterator[npt.NDArray[np.int16]]:
         for interval in intervals:
             self._before_stretch()
-            yield self._code_of_symbol[self._genome.fetch(interval.contig, interval.start, interval.end)]
+            yield self.of_symbol[self._genome.fetch(interval.contig, interval.start, interval.end)]
 
 
-def _within(intervals: Sequence[Interval], bases: int) -> list[Interval]:
+def within(intervals: Sequence[Interval], bases: int) -> list[Interval]:
+    """Return the first stretches, the last of them cut, that make up so many bases at most."""
     taken, left = [], bases
     for interval in intervals:
         if left <= 0:

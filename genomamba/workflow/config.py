@@ -10,16 +10,20 @@ from genomamba.config import PretrainConfig
 from genomamba.score.config import EvaluateConfig, LikelihoodConfig
 from genomamba.score.variants.config import CalibrateConfig, ScoreConfig
 
-__all__ = ["GIVEN", "WORKFLOWS", "Workflow"]
+__all__ = ["GIVEN", "STUDY", "WORKFLOWS", "Workflow"]
 
 GIVEN: Final = frozenset(
     {
         *("fasta", "vcf", "bed", "region", "regions_bed", "contigs", "chrom_map", "revision", "alphabet", "cache_dir"),
-        *("out", "output_type", "warnings", "per_record", "lead", "shard", "calibration", "spill"),
+        *("out", "output_type", "warnings", "per_record", "lead", "shard", "calibration", "spill", "metrics", "report"),
         *("threads", "dry_run", "resume", "force"),
     }
 )
 """Settings of commands that a workflow gives by itself."""
+
+
+STUDY: Final = ("labels", "positive", "compare", "markov_order")
+"""Settings of `ScoreConfig` that `genomamba merge` takes about scores that are there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +107,7 @@ class Workflow:
 
 
 _TRAINING: Final = {"pretrain": PretrainConfig}
-_SCORING: Final = {"calibrate": CalibrateConfig, "score": ScoreConfig}
+_SCORING: Final = {"calibrate": CalibrateConfig, "score": ScoreConfig, "merge": ScoreConfig}
 
 WORKFLOWS: Final = {
     "pretrain": Workflow(

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from genomamba.settings import Setting, settings_of
-from genomamba.workflow.config import GIVEN, WORKFLOWS
+from genomamba.workflow.config import GIVEN, STUDY, WORKFLOWS
 
 __all__ = ["schema_of", "schema_text"]
 
@@ -48,6 +48,8 @@ def _section(key: str, cls: type, *, optional: bool) -> dict[str, Any]:
     kept = {name: setting for name, setting in settings_of(cls).items() if name not in GIVEN or name == "alphabet"}
     if key != "pretrain":
         kept.pop("alphabet", None)
+    studied = key == "merge"
+    kept = {name: setting for name, setting in kept.items() if (name in STUDY) == studied and name != "baselines"}
     return {
         "type": ["object", "null"],
         "description": f"Settings of `genomamba {key}`." + (" null: it is not run." if optional else ""),

@@ -28,6 +28,10 @@ GENOME = {
     "calibrate": None,
     "background": [],
     "shard_records": 20_000,
+    "labels": "",
+    "regions": {},
+    "gff": [],
+    "ism": "",
 }
 MODEL = {"options": ""}
 
@@ -105,6 +109,7 @@ def read_workflow(config, workflow_name):
         "score": as_flags(score),
         "calibrate": None if calibrate is None else as_flags(calibrate),
         "background": as_list(config.get("background")),
+        "labels": as_flags(config.get("merge")),
         "cohorts": read_cohorts(config["cohorts"]) if "cohorts" in config else {},
         "info": "--length 4096 --max-seconds 2",
     }

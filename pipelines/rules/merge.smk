@@ -50,3 +50,63 @@ rule merge_track:
         parts=lambda wildcards, input: numbered(input, ".bw"),
     shell:
         "genomamba merge {params.parts} --out {output.track:q} --force > {log:q} 2>&1"
+
+
+rule page_of_scores:
+    """One HTML page of the scored variants of one cohort, with what their labels say of the scores."""
+    input:
+        vcf="results/{genome}/scores/{cohort}.vcf.gz",
+        fasta=lambda wildcards: GENOMES[wildcards.genome]["fasta"],
+        cache="results/{genome}/cache",
+    output:
+        page=report(
+            "results/{genome}/scores/{cohort}.html",
+            caption="../report/scores.rst",
+            category="Variants",
+        ),
+    log:
+        "logs/merge/{genome}.{cohort}.html.log",
+    benchmark:
+        "benchmarks/merge/{genome}.{cohort}.html.tsv"
+    wildcard_constraints:
+        cohort=r"[^/]+",
+    conda:
+        "../envs/genomamba.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4_000 * attempt,
+        runtime=config["runtime"],
+        gpu=0,
+    params:
+        labels=lambda wildcards: GENOMES[wildcards.genome]["labels"],
+    shell:
+        "genomamba merge {input.vcf:q} --fasta {input.fasta:q} {params.labels} --cache-dir {input.cache:q}"
+        " --report {output.page:q} --force > {log:q} 2>&1"
+
+
+rule metrics_of_scores:
+    """How the scores of one cohort do against their labels, which the configuration has to name."""
+    input:
+        vcf="results/{genome}/scores/{cohort}.vcf.gz",
+        fasta=lambda wildcards: GENOMES[wildcards.genome]["fasta"],
+        cache="results/{genome}/cache",
+    output:
+        metrics="results/{genome}/scores/{cohort}.metrics.tsv",
+    log:
+        "logs/merge/{genome}.{cohort}.metrics.log",
+    benchmark:
+        "benchmarks/merge/{genome}.{cohort}.metrics.tsv"
+    wildcard_constraints:
+        cohort=r"[^/]+",
+    conda:
+        "../envs/genomamba.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4_000 * attempt,
+        runtime=config["runtime"],
+        gpu=0,
+    params:
+        labels=lambda wildcards: GENOMES[wildcards.genome]["labels"],
+    shell:
+        "genomamba merge {input.vcf:q} --fasta {input.fasta:q} {params.labels} --cache-dir {input.cache:q}"
+        " --metrics {output.metrics:q} --force > {log:q} 2>&1"

@@ -97,6 +97,27 @@ def test_the_background_itself_is_spread_evenly_over_each_class(background, geno
     assert wide > 5
 
 
+def test_labels_and_page_take_what_a_background_says(background, folder):
+    calibrate("--vcf", background, *OPTIONS)
+    rows = [row.replace("DP=3", f"DP={i % 7}") for i, row in enumerate(Path(background).read_text().splitlines(True))]
+    (folder / "calls.vcf").write_text("".join(rows[:200]))
+    asked = ("--labels", "DP", "--baselines", "none")
+    score("calls.vcf", "scored.vcf", *OPTIONS, *asked, "--metrics", "m.tsv", "--report", "r.html")
+    table = pd.read_table("m.tsv")
+    assert table["score"].tolist() == ["-llr", "-llr_lc", "-pct", "-z"]
+    scored = (
+        pd.DataFrame([info_of(row) for row in records_of("scored.vcf")])
+        .replace(".", None)
+        .astype(float, errors="ignore")
+    )
+    found = scored[scored.GM_STATUS == "OK"].astype({"GM_PCT": float, "DP": float})
+    expected = -found.GM_PCT.corr(found.DP, method="spearman")
+    assert table.set_index("score").loc["-pct", "spearman"] == pytest.approx(expected, abs=1e-3)
+    assert ">pct<" in Path("r.html").read_text()
+    assert main(["merge", "scored.vcf", "--labels", "DP", "--metrics", "again.tsv"]) == 0
+    assert pd.read_table("again.tsv")["score"].tolist() == table["score"].tolist()
+
+
 def test_tags_are_written_where_there_is_a_score_and_a_calibration(background, folder, capsys):
     calibrate("--vcf", background, *OPTIONS)
     assert capsys.readouterr().out.startswith("background.vcf: ")
@@ -231,6 +252,18 @@ def test_a_masked_model_has_a_background_too(background, folder):
         same and info_of(row)["GM_STATUS"] == "OK" for same, row in zip(substitutions, rows, strict=True)
     ]
     assert 0 < sum(substitutions) < len(rows)
+
+
+def test_random_variants_are_of_contigs_that_are_not_left_out(folder, genome, capsys):
+    bases = (folder / "made.fa").read_text().split(">three\n")[1].replace("\n", "")
+    chrom, unplaced = f">chr1\n{bases[:400]}\n", f">chrUn_KI270302v1\n{bases[400:900]}\n"
+    (folder / "chrom.fa").write_text(chrom)
+    (folder / "both.fa").write_text(chrom + unplaced)
+    said = []
+    for options in (("chrom.fa",), ("both.fa",), ("both.fa", "--region", "chrUn_KI270302v1")):
+        assert main(["calibrate", "run", "--dry-run", *OPTIONS, "--fasta", *options]) == 0
+        said.append(capsys.readouterr().out.partition(": ")[2])
+    assert said[0] == said[1] != said[2]
 
 
 def test_a_dry_run_writes_nothing(folder, capsys):

@@ -51,6 +51,7 @@ def test_threads_that_wait_sleep_soon_where_torch_can_still_be_told(first, expec
         ["evaluate", "-h"],
         ["generate", "-h"],
         ["index", "-h"],
+        ["calibrate", "-h"],
         ["report", "-h"],
         ["convert", "-h"],
         ["info", "-h"],

@@ -61,7 +61,7 @@ def models(tmp_path, monkeypatch):
 
 def test_the_page_runs(models):
     found = blocks((ROOT / "docs/api.md").read_text())
-    assert len(found) == 13
+    assert len(found) == 14
     namespace = {}
     said = io.StringIO()
     with redirect_stdout(said):

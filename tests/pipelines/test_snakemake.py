@@ -106,6 +106,21 @@ def test_a_cohort_is_scored_in_shards_by_the_model_of_its_genome(tmp_path):
     ) in lines
 
 
+def test_a_region_is_changed_by_the_model_of_its_genome(tmp_path):
+    for name in ("a b.fa", "genes 1.gff3"):
+        (tmp_path / name).write_text("")
+    genome = {"name": "mine", "fasta": "a b.fa", "regions": {"promoter": "chr1:1,001-1,100"}, "ism": "--deletions 1,3"}
+    for gff, drawn in (({"gff": "genes 1.gff3"}, " --gff 'genes 1.gff3'"), ({}, "")):
+        (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"genomes": [genome | gff]}))
+        options = ("--dry-run", "--printshellcmds", "--cores", "2", "--configfile", "mine.yaml")
+        *_, line = shell_lines(snakemake(tmp_path, "results/mine/ism/promoter.svg", *options))
+        assert line == (
+            f"genomamba ism results/mine/run --fasta 'a b.fa' --region chr1:1,001-1,100{drawn} --deletions 1,3"
+            " --cache-dir results/mine/cache --threads 2 --out results/mine/ism/promoter.tsv"
+            " --plot results/mine/ism/promoter.svg > logs/ism/mine.promoter.log 2>&1"
+        )
+
+
 def test_scores_are_compared_with_a_background_where_that_is_asked_for(tmp_path):
     for name in ("a.fa", "calls.vcf", "common 1.vcf"):
         (tmp_path / name).write_text("")
@@ -123,6 +138,27 @@ def test_scores_are_compared_with_a_background_where_that_is_asked_for(tmp_path)
     assert lines["drawn", "calibrate"] == f"{start} --horizon 512{end}"
     assert lines["given", "calibrate"] == f"{start} --vcf 'common 1.vcf' --horizon 512{end}"
     assert " --calibration results/mine/calibration.json --cache-dir " in lines["drawn", "score"]
+
+
+def test_a_scored_cohort_gets_its_page_and_its_metrics(tmp_path):
+    for name in ("a b.fa", "calls.vcf"):
+        (tmp_path / name).write_text("")
+    genome = {
+        "name": "mine",
+        "fasta": "a b.fa",
+        "cohorts": {"ours": "calls.vcf"},
+        "labels": "--labels FC --positive LOF",
+    }
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"genomes": [genome]}))
+    options = ("--dry-run", "--printshellcmds", "--cores", "2", "--configfile", "mine.yaml")
+    targets = ("results/mine/scores/ours.html", "results/mine/scores/ours.metrics.tsv")
+    lines = shell_lines(snakemake(tmp_path, *targets, *options))
+    for option, name, log in (("--report", "ours.html", "html"), ("--metrics", "ours.metrics.tsv", "metrics")):
+        assert (
+            "genomamba merge results/mine/scores/ours.vcf.gz --fasta 'a b.fa' --labels FC --positive LOF"
+            f" --cache-dir results/mine/cache {option} results/mine/scores/{name} --force"
+            f" > logs/merge/mine.ours.{log}.log 2>&1"
+        ) in lines
 
 
 def test_genomes_of_ones_own_replace_the_example(tmp_path):

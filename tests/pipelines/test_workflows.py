@@ -210,7 +210,7 @@ def test_variants_are_scored_in_shards_as_they_are_at_once(project, pipeline, ca
     said = pipeline(project, "run", "score_variants", "--config", "config.yaml", "--", "--cores", "2")
     assert "(100%) done" in said
     scores = project / "results/made/scores"
-    left = ["ours.checked", "ours.shards.tsv", "ours.vcf.gz", "ours.vcf.gz.tbi"]
+    left = ["ours.checked", "ours.html", "ours.shards.tsv", "ours.vcf.gz", "ours.vcf.gz.tbi"]
     assert sorted(path.name for path in scores.iterdir()) == left
     assert (scores / "ours.shards.tsv").read_text() == ("shard\tcontigs\trecords\n1\tchr1\t40\n2\tchr2,chr3\t15\n")
     options = ("--context", "128", "--horizon", "32", "--threads", "1", "--out", "whole.vcf.gz")

@@ -155,7 +155,6 @@ def _tile(genome: Genome, stretch: Interval, folded: bool) -> _Tile:
         triplets = (16 * left + 4 * middle + right) * _CASES + masked[1:-1]
         is_known = (np.lib.stride_tricks.sliding_window_view(codes, 3) < _OTHER).all(1)
         sites[1:-1] = np.where(is_known, triplets, -1)
-    sites[: stretch.start - first] = -1
     sites[stretch.end - first :] = -1
     return _Tile(stretch.contig, first, codes, sites)
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import ClassVar, Literal, get_args
 
 from genomamba.errors import ConfigError
 from genomamba.score.config import Strands
 
-__all__ = ["WHOLE_CONTIG", "CalibrateConfig", "RefMismatch", "ScoreConfig", "Scoring", "VariantsConfig"]
+__all__ = [
+    "WHOLE_CONTIG", "CalibrateConfig", "RefMismatch", "ScoreConfig", "ScorerConfig", "Scoring", "StudyConfig",
+    "VariantsConfig", "refuse_one_name_twice",
+]  # fmt: skip
 
 WHOLE_CONTIG = "contig"
 _SHARD = re.compile(r"(\d+)/(\d+)")
@@ -44,9 +48,42 @@ class Scoring:
             )
 
 
+def refuse_one_name_twice(**files: str | None) -> None:
+    """Raise `ConfigError` where two files to write, by the names of their options, are the same."""
+    seen: dict[Path, str] = {}
+    for option, name in files.items():
+        if name is not None and (first := seen.setdefault(Path(name), option)) != option:
+            raise ConfigError(f"--{option} is {name}, and so is --{first}; give another name")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class VariantsConfig:
-    """What every command that scores the variants of a VCF can be told, beside the model."""
+class StudyConfig:
+    """What is asked about scores once they are there; the fields are those of `ScoreConfig`."""
+
+    labels: str | None = None
+    positive: tuple[str, ...] = ()
+    compare: tuple[str, ...] = ()
+    baselines: tuple[str, ...] = ()
+    markov_order: int | None = None
+    metrics: str | None = None
+    report: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.labels is None:
+            for name in ("positive", "compare", "metrics"):
+                if getattr(self, name):
+                    raise ConfigError(f"--{name} is about labels; name their field by --labels")
+        if "none" in self.baselines and len(self.baselines) > 1:
+            raise ConfigError(f"--baselines is {','.join(self.baselines)}; none stands alone")
+
+    def __bool__(self) -> bool:
+        """Whether anything is asked."""
+        return self.labels is not None or self.report is not None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScorerConfig:
+    """What every command that scores variants can be told, beside the model and where they come from."""
 
     SECTIONS: ClassVar[Mapping[str, str]] = {
         "revision": "Model", "fasta": "Data", "scores": "Scoring", "out": "Output", "device": "Machine",
@@ -62,17 +99,8 @@ class VariantsConfig:
     # Data
     fasta: tuple[str, ...] = field(default=(), metadata={"splits": False})
     """FASTA files, folders or globs of the reference; plain, gzip or BGZF. Needed."""
-    vcf: str | None = None
-    """Variants: VCF, plain, gzip or BGZF, or BCF, sorted; - is standard input. Needed."""
     chrom_map: str | None = None
-    """Two-column file: contig as in the VCF, name in the FASTA."""
-    region: str | None = None
-    """Take the records of this stretch alone: chr1, or chr1:1,001-2,000 (1-based, inclusive, as in samtools)."""
-    regions_bed: str | None = None
-    """Take the records of the stretches in this BED file alone."""
-    ref_mismatch: RefMismatch = "skip"
-    """A record whose REF is not what the FASTA has: skip it with a status, and stop above 1 % of them; skip-all
-    of them; stop at the first; or score it all the same."""
+    """Two-column file: contig as in other files and options, name in the FASTA."""
     cache_dir: str | None = None
     """Where caches of FASTA files are kept. Default: GENOMAMBA_CACHE_DIR, else the user's cache folder."""
 
@@ -93,13 +121,11 @@ class VariantsConfig:
 
     # Output
     out: str | None = None
-    """File to write: .vcf, .vcf.gz, .bcf, .tsv, .tsv.gz or .parquet; - is standard output. Needed."""
+    """File to write. Needed."""
     dry_run: bool = False
-    """Read the variants, print what would be done, and stop."""
-    resume: bool = False
-    """Go on where an interrupted command was stopped."""
+    """Print what would be done, and stop."""
     force: bool = False
-    """Replace --out, and what an interrupted command has left of it."""
+    """Replace --out."""
 
     # Machine
     device: str = "auto"
@@ -112,10 +138,6 @@ class VariantsConfig:
             raise ConfigError(f"is {self.threads}; it must be above 0", option="threads")
         if not self.fasta:
             raise ConfigError("no reference; name its FASTA by --fasta")
-        if self.region is not None and self.regions_bed is not None:
-            raise ConfigError("--region and --regions-bed both say what to take; give one of them")
-        if self.resume and self.force:
-            raise ConfigError("--resume goes on and --force begins anew; give one of them")
         self.scoring  # noqa: B018
 
     @property
@@ -128,24 +150,78 @@ class VariantsConfig:
             horizon=self.horizon,
             flank=self.flank,
             strand=self.strand,
-            ref_mismatch=self.ref_mismatch,
             batch_size=self.batch_size,
         )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VariantsConfig(ScorerConfig):
+    """What every command that scores the variants of a VCF can be told, beside the model."""
+
+    SECTIONS: ClassVar[Mapping[str, str]] = {**ScorerConfig.SECTIONS, "vcf": "Data", "resume": "Output"}
+    """First setting of each section, and the section's heading in the help."""
+
+    vcf: str | None = None
+    """Variants: VCF, plain, gzip or BGZF, or BCF, sorted; - is standard input. Needed."""
+    region: str | None = None
+    """Take the records of this stretch alone: chr1, or chr1:1,001-2,000 (1-based, inclusive, as in samtools)."""
+    regions_bed: str | None = None
+    """Take the records of the stretches in this BED file alone."""
+    ref_mismatch: RefMismatch = "skip"
+    """A record whose REF is not what the FASTA has: skip it with a status, and stop above 1 % of them; skip-all
+    of them; stop at the first; or score it all the same."""
+    out: str | None = None
+    """File to write: .vcf, .vcf.gz, .bcf, .tsv, .tsv.gz or .parquet; - is standard output. Needed."""
+    dry_run: bool = False
+    """Read the variants, print what would be done, and stop."""
+    resume: bool = False
+    """Go on where an interrupted command was stopped."""
+    force: bool = False
+    """Replace --out, and what an interrupted command has left of it."""
+
+    def __post_init__(self) -> None:
+        ScorerConfig.__post_init__(self)
+        if self.region is not None and self.regions_bed is not None:
+            raise ConfigError("--region and --regions-bed both say what to take; give one of them")
+        if self.resume and self.force:
+            raise ConfigError("--resume goes on and --force begins anew; give one of them")
+
+    @property
+    def scoring(self) -> Scoring:
+        """What is asked of the model. Raises `ConfigError` where it cannot be."""
+        return replace(super(VariantsConfig, self).scoring, ref_mismatch=self.ref_mismatch)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScoreConfig(VariantsConfig):
     """Everything that `genomamba score` can be told, beside the model."""
 
-    SECTIONS: ClassVar[Mapping[str, str]] = {**VariantsConfig.SECTIONS, "shard": "Data", "output_type": "Output"}
+    SECTIONS: ClassVar[Mapping[str, str]] = {
+        **VariantsConfig.SECTIONS, "shard": "Data", "labels": "Labels", "output_type": "Output",
+    }  # fmt: skip
     """First setting of each section, and the section's heading in the help."""
 
     shard: str | None = None
     """Take one of several equal parts of the records, such as 3/16; genomamba merge puts them together."""
+    labels: str | None = None
+    """Hold the scores against this field of INFO, or ID, QUAL, FILTER: a class, or a number."""
+    positive: tuple[str, ...] = ()
+    """Classes of --labels that are positive; all others are not."""
+    compare: tuple[str, ...] = ()
+    """Fields of numbers to hold against the labels beside the scores."""
+    baselines: tuple[Literal["markov", "random", "none"], ...] = ("markov", "random")
+    """What else to hold against them: a Markov model of the FASTA, the network with random weights (as much time
+    again), or none."""
+    markov_order: int | None = None
+    """Bases that the Markov model sees. Default: 8."""
+    metrics: str | None = None
+    """File of what was found: .json, or a table divided by tabs."""
     output_type: str | None = None
     """v, z or b, as in bcftools, where the name of --out does not say it."""
     warnings: str | None = None
     """TSV of what was not scored: line of the VCF, code, text."""
+    report: str | None = None
+    """HTML page of what was scored: counts, histograms, the farthest variants, and what --labels found."""
     calibration: str = "auto"
     """Background that genomamba calibrate has fitted, for GM_PCT and GM_Z: a file, or none.
     auto is calibration.json beside the model, where it is there and fits."""
@@ -156,7 +232,11 @@ class ScoreConfig(VariantsConfig):
             raise ConfigError("no variants; name their VCF by --vcf, or - for standard input")
         if self.out is None and not self.dry_run:
             raise ConfigError("no file to write; name one by --out, such as scored.vcf.gz")
+        if self.labels is not None and self.shard is not None:
+            raise ConfigError("--labels takes all records; score the shards, and give --labels to genomamba merge")
+        refuse_one_name_twice(out=self.out, warnings=self.warnings, metrics=self.metrics, report=self.report)
         self.part  # noqa: B018
+        self.study  # noqa: B018
 
     @property
     def part(self) -> tuple[int, int]:
@@ -167,6 +247,19 @@ class ScoreConfig(VariantsConfig):
         if match is None or not 1 <= int(match[1]) <= int(match[2]):
             raise ConfigError(f"is {self.shard!r}; it must be as 3/16: the third of sixteen", option="shard")
         return int(match[1]) - 1, int(match[2])
+
+    @property
+    def study(self) -> StudyConfig:
+        """What is asked about the scores. Raises `ConfigError` where that contradicts itself."""
+        return StudyConfig(
+            labels=self.labels,
+            positive=self.positive,
+            compare=self.compare,
+            baselines=self.baselines,
+            markov_order=self.markov_order,
+            metrics=self.metrics,
+            report=self.report,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

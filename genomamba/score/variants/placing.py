@@ -67,7 +67,7 @@ class Background:
     def columns(
         self, scores: Iterable[float], variants: Iterable[tuple[str | None, Variant]]
     ) -> dict[str, list[float]]:
-        """Return the values of the tags, NaN where there is no score.
+        """Return the values of the tags by their columns, NaN where there is no score.
 
         Parameters
         ----------
@@ -86,7 +86,7 @@ class Background:
             table = self.calibration.table(self._classes.of(contig, variant), self._column)
             percents.append(table.percentile(score))
             distances.append(table.z(score))
-        return {tag.id: values for tag, values in zip(self.tags, (percents, distances), strict=True)}
+        return {tag.column: values for tag, values in zip(self.tags, (percents, distances), strict=True)}
 
 
 def find_background(

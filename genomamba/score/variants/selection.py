@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, Protocol
 
 from genomamba.coordinates import Interval, Variant
 from genomamba.data.bed import read_bed
@@ -11,7 +12,26 @@ from genomamba.data.genome import Genome
 from genomamba.data.vcf import VcfReader, VcfRecord
 from genomamba.score.variants.config import VariantsConfig
 
-__all__ = ["Selection", "variants_of"]
+__all__ = ["Records", "Selection", "short", "variants_of"]
+
+_SHOWN: Final = 20
+
+
+class Records(Protocol):
+    """Records that are taken of a file, and the names of their contigs in the genome."""
+
+    def contig(self, record: VcfRecord) -> str | None:
+        """Return the name of a record's contig in the genome; None where it has none."""
+
+    def batches(self, reader: VcfReader) -> Iterator[list[VcfRecord]]:
+        """Give the records that are taken, in the lists in which they are read; some may be empty."""
+
+    def alleles(self, batch: Iterable[VcfRecord]) -> Iterator[tuple[str | None, Variant]]:
+        """Give the alleles of records, each with its contig's name in the genome."""
+        for record in batch:
+            contig = self.contig(record)
+            for variant in variants_of(record, contig):
+                yield contig, variant
 
 
 def variants_of(record: VcfRecord, contig: str | None) -> Iterator[Variant]:
@@ -20,7 +40,12 @@ def variants_of(record: VcfRecord, contig: str | None) -> Iterator[Variant]:
         yield Variant(contig or record.chrom, record.pos - 1, record.ref, alt)
 
 
-class Selection:
+def short(allele: str) -> str:
+    """Return an allele as a message shows it: cut where it is long."""
+    return allele if len(allele) <= _SHOWN else f"{allele[:_SHOWN]}... ({len(allele):,} bases)"
+
+
+class Selection(Records):
     """Records of one file that are taken: by place, and of those a part by number.
 
     Parameters
@@ -52,13 +77,6 @@ class Selection:
         if name not in self._names:
             self._names[name] = self._genome.find(name)
         return self._names[name]
-
-    def alleles(self, batch: Iterable[VcfRecord]) -> Iterator[tuple[str | None, Variant]]:
-        """Give the alleles of records, each with its contig's name in the genome."""
-        for record in batch:
-            contig = self.contig(record)
-            for variant in variants_of(record, contig):
-                yield contig, variant
 
     def batches(self, reader: VcfReader) -> Iterator[list[VcfRecord]]:
         """Give the records that are taken, in the lists in which they are read; some may be empty."""

@@ -30,12 +30,15 @@ from genomamba.model.device import choose_device
 from genomamba.model.process import keep_freed_memory, set_threads
 from genomamba.score.partial import Partial, plan_of
 from genomamba.score.variants.config import ScoreConfig
+from genomamba.score.variants.inquiry import Inquiry
+from genomamba.score.variants.labels import LabelledRecords, read_labels
 from genomamba.score.variants.placing import Background, find_background
 from genomamba.score.variants.scorers import STATUS_TAG, Scorer, choose_scorer, tags_of
-from genomamba.score.variants.selection import Selection, variants_of
+from genomamba.score.variants.selection import Selection, short, variants_of
 from genomamba.score.variants.status import Status
 from genomamba.score.variants.steps import STATUSES, at_rest, plan_of_files, score_alleles, working_folder
-from genomamba.score.variants.survey import scored_statuses, short_allele, take_survey
+from genomamba.score.variants.study import Scored
+from genomamba.score.variants.survey import scored_statuses, take_survey
 from genomamba.score.variants.tail import TIMES_FARTHER, TailSample
 
 __all__ = ["score"]
@@ -85,6 +88,15 @@ def score(name: str, config: ScoreConfig, *, command: str, emit: Callable[[str],
         emit(survey.in_words())
         if background is not None:
             emit(background.in_words())
+        labels = None
+        if config.labels is not None:
+            labels = read_labels(vcf, selection, config.labels, config.positive, config.compare)
+            emit(f"{config.vcf}: {labels.in_words()}")
+        inquiry = Inquiry(
+            config=config, vcf=vcf, taken=selection, labels=labels, name=name, model=model,
+            trained_context=checkpoint.training.get("context"), genome=genome, scorer=scorer,
+            columns=tuple(tag.column for tag in tags_of(scorer, background.tags if background else ())[:-1]),
+        )  # fmt: skip
         if config.dry_run:
             return
         assert kind is not None
@@ -93,15 +105,22 @@ def score(name: str, config: ScoreConfig, *, command: str, emit: Callable[[str],
         rows = survey.alleles * (len(scorer.columns) + 1)
         partial = stack.enter_context(Partial(folder, plan, rows, force=config.force))
         began, tail = time.monotonic(), TailSample(survey.alleles)
-        score_alleles(vcf, selection, scorer, partial, survey.alleles, tail)
+        score_alleles(vcf, selection, scorer, partial, survey.alleles, tail=tail)
         if scorer.causal is not None:
             budget_s = _TAIL_SHARE * (time.monotonic() - began)
             beyond = tail.measure(model, genome, scorer.causal, budget_s=budget_s)
             emit(_tail_in_words(beyond, scorer.causal.horizon))
+        study = inquiry.study(
+            lambda reader: _rows(reader, selection, scorer, background, partial),
+            lambda other, records: _score_labelled(vcf, records, other, folder, plan, config),
+        )
         written = _write(vcf, kind, selection, scorer, background, partial, config, command)
+        inquiry.write(study, command)
         partial.remove()
     if not is_stream(config.out):
         emit(f"{config.out}: {written}")
+    for line in study.lines() if study is not None else ():
+        emit(line)
 
 
 def _tail_in_words(differences: Float64Array, horizon: int) -> str:
@@ -111,6 +130,33 @@ def _tail_in_words(differences: Float64Array, horizon: int) -> str:
         f"beyond the horizon of {horizon:,} bases: over {TIMES_FARTHER} times as many, {differences.size} scores change"
         f" by {np.median(differences):.2g} nats at the median, {differences.max():.2g} at most"
     )
+
+
+def _score_labelled(
+    vcf: Path, labelled: LabelledRecords, scorer: Scorer, folder: Path, plan: dict[str, Any], config: ScoreConfig
+) -> list[float]:
+    """Score the alleles of labelled records by another network; return its main score of each."""
+    width = len(scorer.columns) + 1
+    asked = plan | {"labels": config.labels, "weights": "random"}
+    with Partial(folder / "random", asked, labelled.num_alleles * width, force=config.force) as partial:
+        score_alleles(vcf, labelled, scorer, partial, labelled.num_alleles, doing="scoring with random weights")
+        found: list[float] = partial.read(0, labelled.num_alleles * width).reshape(-1, width)[:, 0].tolist()
+    return found
+
+
+def _rows(
+    reader: VcfReader, selection: Selection, scorer: Scorer, background: Background | None, partial: Partial
+) -> Iterator[Scored]:
+    """Yield the records with their numbers, by the columns of the tags."""
+    width, at = len(scorer.columns) + 1, 0
+    for batch in selection.batches(reader):
+        count = sum(len(record.alts) for record in batch)
+        values = partial.read(at * width, count * width).reshape(count, width)
+        columns: dict[str, Any] = {name: values[:, i] for i, name in enumerate(scorer.columns)}
+        if background is not None:
+            columns |= background.columns(values[:, 0].tolist(), selection.alleles(batch))
+        yield Scored(batch, columns, [STATUSES[int(number)] for number in values[:, -1]])
+        at += count
 
 
 def _write(
@@ -125,31 +171,23 @@ def _write(
 ) -> str:
     """Write the records with their numbers, and the warnings; return what was written, in words."""
     assert config.out is not None
-    tags, width = tags_of(scorer, background.tags if background else ()), len(scorer.columns) + 1
-    at, statuses = 0, Counter[Status]()
+    tags, statuses = tags_of(scorer, background.tags if background else ()), Counter[Status]()
     with ExitStack() as stack:
         reader = stack.enter_context(VcfReader(vcf))
         out = stack.enter_context(open_scored(config.out, kind, reader.header, tags, command))
         warn = stack.enter_context(_warnings(config.warnings))
-        for batch in selection.batches(reader):
-            count = sum(len(record.alts) for record in batch)
-            values = partial.read(at * width, count * width).reshape(count, width)
-            found = [STATUSES[int(number)] for number in values[:, -1]]
+        for batch, numbers, found in _rows(reader, selection, scorer, background, partial):
             statuses.update(found)
-            columns: dict[str, Any] = {tag.id: values[:, i] for i, tag in enumerate(tags[: width - 1])}
-            columns[STATUS_TAG.id] = [str(status) for status in found]
-            if background is not None:
-                columns |= background.columns(values[:, 0].tolist(), selection.alleles(batch))
-            out.write(batch, columns)
+            columns: dict[str, Any] = {tag.id: numbers[tag.column] for tag in tags[:-1]}
+            out.write(batch, columns | {STATUS_TAG.id: [str(status) for status in found]})
             alleles = (
                 (record, variant) for record in batch for variant in variants_of(record, selection.contig(record))
             )
             for (record, variant), status in zip(alleles, found, strict=True):
                 if status is not Status.OK:
                     warn(record, variant, status)
-            at += count
     scored = sum(statuses[status] for status in scored_statuses(config))
-    return f"{scored:,} of {at:,} alleles scored"
+    return f"{scored:,} of {statuses.total():,} alleles scored"
 
 
 @contextmanager
@@ -163,7 +201,7 @@ def _warnings(path: str | None) -> Iterator[Callable[[VcfRecord, Variant, Status
         table.writerow(("line", "code", "text"))
 
         def warn(record: VcfRecord, variant: Variant, status: Status) -> None:
-            place = f"{record.chrom}:{record.pos:,} {short_allele(variant.ref)}>{short_allele(variant.alt)}"
+            place = f"{record.chrom}:{record.pos:,} {short(variant.ref)}>{short(variant.alt)}"
             table.writerow((record.number, status, f"{place}: {status.reason}"))
 
         yield warn
@@ -172,7 +210,7 @@ def _warnings(path: str | None) -> Iterator[Callable[[VcfRecord, Variant, Status
 def _check_output(out: str, config: ScoreConfig) -> str:
     """Return the kind of the output, or refuse it while nothing is computed yet."""
     kind = output_kind(out, config.output_type)
-    for name in (out, config.warnings):
+    for name in (out, config.warnings, config.metrics, config.report):
         if name is None or is_stream(name):
             continue
         if Path(name).exists() and not config.force:

@@ -24,7 +24,7 @@ from genomamba.score.partial import Partial
 from genomamba.score.progress import Progress
 from genomamba.score.variants.config import VariantsConfig
 from genomamba.score.variants.scorers import Scorer
-from genomamba.score.variants.selection import Selection
+from genomamba.score.variants.selection import Records
 from genomamba.score.variants.status import Status
 from genomamba.score.variants.tail import TailSample
 
@@ -40,7 +40,14 @@ _STREAM: Final = "-"
 
 
 def score_alleles(
-    vcf: Path, selection: Selection, scorer: Scorer, partial: Partial, total: int, tail: TailSample | None = None
+    vcf: Path,
+    records: Records,
+    scorer: Scorer,
+    partial: Partial,
+    total: int,
+    *,
+    tail: TailSample | None = None,
+    doing: str = "scoring",
 ) -> None:
     """Score the alleles whose parts are not done, put their values into a folder, and show them to a sample.
 
@@ -48,8 +55,8 @@ def score_alleles(
     ----------
     vcf : Path
         A file that can be read again.
-    selection : Selection
-        Of its records.
+    records : Records
+        Those of it that are taken.
     scorer : Scorer
         Of the genome.
     partial : Partial
@@ -58,15 +65,17 @@ def score_alleles(
         Alleles that there are.
     tail : TailSample, optional
         Sees the alleles that are scored now, with their first score.
+    doing : str
+        What the progress calls it.
     """
     done = min(total, len(partial.done) * PART)
     if done:
         _log.info("%s: going on, %s of %s alleles are done", partial.folder, f"{done:,}", f"{total:,}")
     try:
-        with VcfReader(vcf) as reader, Progress("scoring", "alleles", total, done) as progress:
+        with VcfReader(vcf) as reader, Progress(doing, "alleles", total, done) as progress:
             rows: list[tuple[float, ...]] = []
             at = done
-            for contig, variant, status, numbers in _scored(reader, selection, scorer, skip=done):
+            for contig, variant, status, numbers in _scored(reader, records, scorer, skip=done):
                 if tail is not None:
                     tail.see(contig, variant, numbers[0])
                 rows.append((*numbers, float(STATUSES.index(status))))
@@ -85,10 +94,10 @@ def score_alleles(
 
 
 def _scored(
-    reader: VcfReader, selection: Selection, scorer: Scorer, *, skip: int
+    reader: VcfReader, records: Records, scorer: Scorer, *, skip: int
 ) -> Iterator[tuple[str | None, Variant, Status, tuple[float, ...]]]:
     """Score the alleles after the first `skip`; what they give does not depend on those."""
-    alleles = (allele for batch in selection.batches(reader) for allele in selection.alleles(batch))
+    alleles = (allele for batch in records.batches(reader) for allele in records.alleles(batch))
     deque((next(alleles) for _ in range(skip)), maxlen=0)
     for contig, group in groupby(alleles, lambda allele: allele[0]):
         variants, kept = tee(variant for _, variant in group)

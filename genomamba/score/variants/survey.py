@@ -11,13 +11,12 @@ from genomamba.data.vcf import VcfReader, VcfRecord
 from genomamba.errors import DataError
 from genomamba.score.variants.config import VariantsConfig
 from genomamba.score.variants.scorers import Scorer
-from genomamba.score.variants.selection import Selection, variants_of
+from genomamba.score.variants.selection import Selection, short, variants_of
 from genomamba.score.variants.status import Status
 
-__all__ = ["Survey", "scored_statuses", "short_allele", "take_survey"]
+__all__ = ["Survey", "scored_statuses", "take_survey"]
 
 _MOST_MISMATCHES: Final = 0.01
-_SHOWN: Final = 20
 
 
 @dataclass(slots=True)
@@ -63,7 +62,7 @@ class Survey:
             self.kinds[variant.kind] += 1
             if status is Status.REF_MISMATCH and not self.first_mismatch:
                 self.first_mismatch = (
-                    f"{self.name}:{record.number}: REF is {short_allele(record.ref)!r}, which is not what the FASTA has"
+                    f"{self.name}:{record.number}: REF is {short(record.ref)!r}, which is not what the FASTA has"
                     f" at {record.chrom}:{record.pos:,}"
                 )
                 if self.config.ref_mismatch == "error":
@@ -118,8 +117,3 @@ def take_survey(
 def scored_statuses(config: VariantsConfig) -> frozenset[Status]:
     """Return the statuses of alleles that are scored."""
     return frozenset({Status.OK, Status.REF_MISMATCH} if config.ref_mismatch == "keep" else {Status.OK})
-
-
-def short_allele(allele: str) -> str:
-    """Return an allele as a message shows it."""
-    return allele if len(allele) <= _SHOWN else f"{allele[:_SHOWN]}... ({len(allele):,} bases)"

@@ -1,4 +1,4 @@
-"""Figures that people read, from what is summed inside: nats in, bits per base perplexity out; the bootstrap."""
+"""What is summed inside, as people read it: nats in, bits per base and perplexity out; means over drawn blocks."""
 
 from __future__ import annotations
 
