@@ -240,6 +240,8 @@ def model_of(wildcards, input):
     return str(Path(input.model[0]).parent) if model is None else model
 
 
+# What is waited for here is not marked as ancient: where such a file is being made while a checkpoint ends, Snakemake
+# 9.27 takes the jobs that wait for it to be done, and leaves with exit code 0.
 def memory_of(wildcards, input, attempt):
     """Return MiB for reading with a model: twice what `genomamba info` has measured for a sequence, and again for a retry."""
     costs = json.loads(Path(input.cost).read_text())["costs"]

@@ -2,9 +2,11 @@
 
 import gzip
 
+import numpy as np
 import pytest
 
 from genomamba.cli.main import main
+from genomamba.score.bigwig import BigWigWriter
 
 HEADER = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
 SCORED = ("--context", "64", "--horizon", "16", "--threads", "1", "--ref-mismatch", "skip-all")
@@ -75,3 +77,21 @@ def test_what_cannot_be_split_is_one_line(calls, tmp_path, capsys, arguments, co
     assert main(["split", *arguments, "--cache-dir", "cache"]) == code
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
+
+
+def test_bigwigs_are_merged_and_refused_in_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name, count in (("a", 5), ("b", 3)):
+        with BigWigWriter(tmp_path / f"{name}.bw", {name: 9}) as file:
+            file.add(name, 2, np.full(count, -2, np.float32))
+    assert main(["merge", "a.bw", "b.bw", "--out", "c.bw"]) == 0
+    assert capsys.readouterr().err == "c.bw: 8 bases\n"
+    for words, message in (
+        (["a.bw", "--out", "c.bw"], "c.bw: exists; give --force"),
+        (["a.bw", "--out", "a.bw"], "--out is a.bw, one of the shards"),
+        (["a.bw", "--out", "d.bw", "-O", "z"], "-O is for VCF, and --out is d.bw"),
+        (["a.bw", "--out", "d.bw", "--labels", "CLASS"], "--labels is for scores, and --out is d.bw"),
+    ):
+        assert main(["merge", *words]) in (1, 2)
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(message)
