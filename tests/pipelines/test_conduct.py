@@ -111,8 +111,8 @@ def test_jobs_of_a_queue_leave_the_same_bytes(project, pipeline, environment, tm
     said, _ = process.communicate(timeout=900)
     assert process.returncode == 0, said
     assert records(project / SCORED) == local
-    # Every job went through the queue: two shards, and index, info, plan_shards, check_score, split and merge.
-    assert len((project / "submitted.txt").read_text().splitlines()) == 8
+    # Every job went through: two shards, and index, info, plan_shards, check_score, split, merge and page_of_scores.
+    assert len((project / "submitted.txt").read_text().splitlines()) == 9
 
 
 def test_a_track_by_parts_is_the_track_at_once(project, pipeline, call, change, model):
