@@ -27,7 +27,8 @@ COMMANDS: Final = {
     "score": "what a model says of the variants of a VCF, written into it",
     "ism": "what a model says of every change of one base in a region: table and picture",
     "calibrate": "where scores of variants stand among those of a background, by mutational class",
-    "merge": "put the shards of a scored VCF, or of embeddings, together",
+    "split": "part a VCF by contig and size into shards, to be scored apart",
+    "merge": "put the shards of a scored VCF or of embeddings, or the contigs of a bigWig, together",
     "evaluate": "what a held-out base costs with more and more context: table and plot",
     "generate": "write sequences that a model draws",
     "embed": "what a model makes of sequences, as numbers for each of them or for each base",
@@ -38,6 +39,7 @@ COMMANDS: Final = {
     "index": "read FASTA files into the cache that training reads",
     "report": "write the HTML report of a run folder",
     "convert": "write published weights in our layout, or ours for Hugging Face",
+    "pipeline": "Snakemake workflows of these commands: list them, set one up, run it",
     "doctor": "check this installation: versions, devices, caches, numbers of every kernel",
 }
 

@@ -1,14 +1,14 @@
-"""`genomamba merge SHARD ...`: put shards of a scored file or of embeddings together; hold scores against labels."""
+"""`genomamba merge SHARD ...`: put shards of scores, embeddings or bigWigs together; hold scores against labels."""
 
 from __future__ import annotations
 
 import argparse
 import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from genomamba.cli.parsing import Parser
 from genomamba.cli.process import command_line, prepare_process
@@ -18,6 +18,7 @@ from genomamba.settings import settings_of
 
 __all__ = ["parser", "run"]
 
+BIGWIG: Final = ".bw"
 _ALL: Final = settings_of(ScoreConfig)
 SETTINGS: Final = {
     setting.name: replace(setting, help=setting.help.removesuffix(" Needed."))
@@ -37,13 +38,14 @@ def parser() -> Parser:
     made = Parser(
         "merge",
         "SHARD ... --out FILE [options]",
-        description="Put the shards that score --shard, or embed --shard, has written together, in the order given.",
+        description="Put shards that score or embed has written, or bigWigs that likelihood has, together in the order"
+        " given.",
         epilog=_EPILOG,
     )
     made.add_argument(
-        "shards", metavar="SHARD", nargs="+", type=Path, help="files that score --shard or embed --shard has written"
+        "shards", metavar="SHARD", nargs="+", type=Path, help="files that score, embed or likelihood has written"
     )
-    made.add_argument("--out", metavar="FILE", help="as for score or embed; - is standard output of records")
+    made.add_argument("--out", metavar="FILE", help="as for those; - is standard output of records")
     made.add_argument("-O", "--output-type", metavar="{v,z,b}", help="as for score")
     made.add_argument(
         "--force", action="store_true", default=argparse.SUPPRESS, help="replace --out, --metrics, --report"
@@ -60,6 +62,8 @@ def run(argv: Sequence[str]) -> int:
     asks = "labels" in values or "report" in values
     if given.out is None and not (asks and len(given.shards) == 1):
         raise ConfigError("no file to write; name one by --out, such as scored.vcf.gz")
+    if given.out is not None and given.out.lower().endswith(BIGWIG):
+        return _merge_tracks(given, values)
     if values and not asks:
         flag = SETTINGS[next(iter(values))].flag
         raise ConfigError(f"{flag} is about a study of the scores; ask for one by --labels or --report")
@@ -98,4 +102,20 @@ def run(argv: Sequence[str]) -> int:
         from genomamba.score.variants.merged import study_scored
 
         study_scored(scored, values, command=command, emit=emit)
+    return 0
+
+
+def _merge_tracks(given: argparse.Namespace, values: Mapping[str, Any]) -> int:
+    from genomamba.data.vcf_output import check_outputs
+    from genomamba.score.tracks import merge_bigwigs
+
+    if values:
+        raise ConfigError(f"{SETTINGS[next(iter(values))].flag} is for scores, and --out is {given.out}; leave it out")
+    if given.output_type is not None:
+        raise ConfigError(f"-O is for VCF, and --out is {given.out}; leave it out")
+    if Path(given.out) in given.shards:
+        raise ConfigError(f"--out is {given.out}, one of the shards; give another name")
+    check_outputs(force=hasattr(given, "force"), out=given.out)
+    bases = merge_bigwigs(given.shards, Path(given.out))
+    print(f"{given.out}: {bases:,} bases", file=sys.stderr)
     return 0

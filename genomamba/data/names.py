@@ -12,7 +12,14 @@ from typing import Final
 from genomamba.data.source import open_input
 from genomamba.errors import ConfigError, DataError
 
-__all__ = ["DEFAULT_EXCLUDED", "ContigNames", "header_aliases", "is_excluded_by_default", "read_chrom_map"]
+__all__ = [
+    "DEFAULT_EXCLUDED",
+    "ContigNames",
+    "header_aliases",
+    "is_excluded_by_default",
+    "read_chrom_map",
+    "some_names",
+]
 
 DEFAULT_EXCLUDED: Final = (
     "*_alt", "*_random", "chrUn*", "*_fix", "*_hap*", "chrEBV", "EBV", "NC_007605*",
@@ -143,7 +150,7 @@ class ContigNames:
             contigs = self._aliases.get(spelling, [])
             if len(contigs) > 1:
                 raise ConfigError(
-                    f"{self._origin}: {name!r} may be any of {_some(contigs)}; give the name in the FASTA"
+                    f"{self._origin}: {name!r} may be any of {some_names(contigs)}; give the name in the FASTA"
                 )
             if contigs:
                 return contigs[0]
@@ -153,7 +160,7 @@ class ContigNames:
         if name in self._excluded:
             return f"{self._origin}: the sequence {name!r} is left out; name it in --contigs to use it"
         kind = "sequence that matches" if "*" in name or "?" in name else "sequence"
-        has = _some(list(self._descriptions))
+        has = some_names(list(self._descriptions))
         return f"{self._origin}: no {kind} {name!r}; it has {has}; name them with --chrom-map"
 
 
@@ -163,6 +170,7 @@ def _chromosome_forms(name: str) -> tuple[str, ...]:
     return (name[3:],) if name.startswith("chr") else (f"chr{name}",)
 
 
-def _some(names: list[str]) -> str:
+def some_names(names: list[str]) -> str:
+    """Return the first few names in quotes, and how many more there are."""
     shown = ", ".join(repr(name) for name in names[:_LISTED])
     return f"{shown} and {len(names) - _LISTED:,} more" if len(names) > _LISTED else shown

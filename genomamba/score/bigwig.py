@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import mmap
 import struct
 import tempfile
 import zlib
@@ -25,7 +26,9 @@ from typing import IO, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LONGEST", "BigWigWriter"]
+from genomamba.errors import DataError
+
+__all__ = ["LONGEST", "BigWigReader", "BigWigWriter"]
 
 Float32Array = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.void]
@@ -137,6 +140,68 @@ class BigWigWriter:
         file.write(_HEADER.pack(_MAGIC, _VERSION, _ZOOMS, *places, 0, 0, 0, total_at, largest, 0) + zoom_headers)
         least, most = (self._least, self._most) if self._count else (0.0, 0.0)
         file.write(_TOTAL.pack(self._count, least, most, self._sum, self._squares))
+
+
+class BigWigReader:
+    """Values of a bigWig that `BigWigWriter` has written, in the order in which it got them.
+
+    Parameters
+    ----------
+    path : Path
+        File to read.
+
+    Attributes
+    ----------
+    lengths : dict of str to int
+        Length of every contig in bases, in the writer's order.
+
+    Raises
+    ------
+    DataError
+        Where the file is no bigWig, is cut short, or holds values in another form than ours.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            with path.open("rb") as file:
+                self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            magic, _, _, names_at, _, index_at, *_ = _HEADER.unpack_from(self._bytes)
+            (end,) = struct.unpack("<I", self._bytes[-4:])
+            if magic != _MAGIC or end != _MAGIC:
+                raise ValueError("it is no bigWig, or cut short")
+            width = struct.unpack_from("<I", self._bytes, names_at + 8)[0]
+            leaf = np.dtype([("name", f"S{width}"), ("number", "<u4"), ("length", "<u4")])
+            branch = np.dtype([("name", f"S{width}"), ("child", "<u8")])
+            names = np.sort(self._leaves(names_at + _NAMES_HEADER.size, leaf, branch), order="number")
+            self.lengths = {row["name"].decode(): int(row["length"]) for row in names}
+            self._leaves_at = index_at + _INDEX_HEADER.size
+        except FileNotFoundError:
+            raise DataError(f"{path}: no such file; check the name") from None
+        except (OSError, ValueError, struct.error) as error:
+            raise DataError(f"{path}: cannot be read as bigWig ({error}); make it again") from None
+
+    def blocks(self) -> Iterator[tuple[str, int, Float32Array]]:
+        """Give contig, 0-based position of the first base, and values (bases,) float32 of neighbouring bases."""
+        contigs = list(self.lengths)
+        try:
+            for row in self._leaves(self._leaves_at, _LEAF, _BRANCH):
+                offset, size = int(row["offset"]), int(row["size"])
+                data = zlib.decompress(self._bytes[offset : offset + size])
+                number, start, _, step, span, kind, _, count = _BLOCK.unpack_from(data)
+                if (step, span, kind) != (1, 1, _FIXED_STEP):
+                    raise ValueError("its values are not one a base, in fixed steps")
+                yield contigs[number], start, np.frombuffer(data, "<f4", count, _BLOCK.size)
+        except (ValueError, IndexError, zlib.error, struct.error) as error:
+            raise DataError(f"{self._path}: cannot be read as bigWig ({error}); make it again") from None
+
+    def _leaves(self, at: int, leaf: np.dtype[Any], branch: np.dtype[Any]) -> Rows:
+        """Return the leaves of the tree whose root lies at a place of the file."""
+        is_leaf, _, count = struct.unpack_from("<BBH", self._bytes, at)
+        if is_leaf:
+            return np.frombuffer(self._bytes, leaf, count, at + 4)
+        children = np.frombuffer(self._bytes, branch, count, at + 4)["child"]
+        return np.concatenate([self._leaves(int(child), leaf, branch) for child in children])
 
 
 class _Blocks:

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -28,13 +28,11 @@ from genomamba.score.partial import Partial, Sums, plan_of
 from genomamba.score.progress import Progress
 from genomamba.score.reading import Reading, Strand, packs
 from genomamba.score.records import RECORDS, Record, write_records
-from genomamba.score.tracks import TRACKS, check_format, format_of, open_track
+from genomamba.score.tracks import PIECE, TRACKS, check_format, format_of, open_track
 
 __all__ = ["likelihood"]
 
 _log = logging.getLogger("genomamba")
-
-_WRITE_BASES: Final = 1 << 17
 
 
 def likelihood(name: str, config: LikelihoodConfig, *, emit: Callable[[str], None]) -> None:
@@ -194,8 +192,8 @@ def _write_track(
 
 
 def _steps(interval: Interval) -> Iterator[tuple[int, int]]:
-    for start in range(interval.start, interval.end, _WRITE_BASES):
-        yield start, min(start + _WRITE_BASES, interval.end)
+    for start in range(interval.start, interval.end, PIECE):
+        yield start, min(start + PIECE, interval.end)
 
 
 def _record_name(interval: Interval, region: str | None) -> str:

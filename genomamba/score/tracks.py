@@ -6,7 +6,7 @@ Positions are 0-based. The texts have four decimals, bigWig and Parquet the floa
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -15,15 +15,29 @@ import numpy as np
 import numpy.typing as npt
 
 from genomamba.errors import ConfigError, DataError, RunError
-from genomamba.score.bigwig import LONGEST, BigWigWriter
+from genomamba.files import atomic_file
+from genomamba.score.bigwig import LONGEST, BigWigReader, BigWigWriter
 
-__all__ = ["TRACKS", "WriteTrack", "check_format", "format_of", "open_parquet", "open_text", "open_track"]
+__all__ = [
+    "PIECE",
+    "TRACKS",
+    "WriteTrack",
+    "check_format",
+    "format_of",
+    "merge_bigwigs",
+    "open_parquet",
+    "open_text",
+    "open_track",
+]
 
 Float32Array = npt.NDArray[np.float32]
 UInt8Array = npt.NDArray[np.uint8]
 
 WriteTrack = Callable[[str, int, UInt8Array, Float32Array], None]
 """Takes a contig, the 0-based position of its first base, letters (bases,) as text, and their values, NaN for none."""
+
+PIECE: Final = 1 << 17
+"""Bases after which a stretch of a contig, from its start on, is cut for writing."""
 
 TRACKS: Final = (".bedgraph", ".bedgraph.gz", ".bw", ".parquet", ".tsv", ".tsv.gz")
 # A byte that is not a printable one is shown by its number.
@@ -84,6 +98,49 @@ def open_track(path: Path, suffix: str, lengths: Mapping[str, int]) -> Iterator[
             opened = _bedgraph(path, suffix)
     with opened as write:
         yield write
+
+
+def merge_bigwigs(paths: Sequence[Path], out: Path) -> int:
+    """Write the contigs of some bigWigs of ours, in the order given, as one file; return how many bases have a value.
+
+    The file is, byte for byte, the one that scoring all contigs at once would have given.
+
+    Raises
+    ------
+    DataError
+        Where one of them cannot be read, or has a contig that another has, too.
+    RunError
+        Where the output cannot be written.
+    """
+    readers = [BigWigReader(path) for path in paths]
+    lengths: dict[str, int] = {}
+    for path, reader in zip(paths, readers, strict=True):
+        if twice := sorted(set(reader.lengths) & set(lengths)):
+            raise DataError(f"{path}: {twice[0]} is in a file before it, too; give each contig once")
+        lengths |= reader.lengths
+    bases = 0
+    with atomic_file(out) as temporary, BigWigWriter(temporary, lengths) as writer:
+        for reader in readers:
+            for contig, start, values in _pieces(reader.blocks()):
+                writer.add(contig, start, values)
+                bases += values.size
+    return bases
+
+
+def _pieces(blocks: Iterator[tuple[str, int, Float32Array]]) -> Iterator[tuple[str, int, Float32Array]]:
+    """Join blocks to the pieces that were written, for sums over a piece depend on where it ends."""
+    held: list[Float32Array] = []
+    contig, start, end = "", 0, -1
+    for name, at, values in blocks:
+        if held and (name != contig or at != end or at % PIECE == 0):
+            yield contig, start, np.concatenate(held)
+            held = []
+        if not held:
+            contig, start = name, at
+        held.append(values)
+        end = at + values.size
+    if held:
+        yield contig, start, np.concatenate(held)
 
 
 @contextmanager

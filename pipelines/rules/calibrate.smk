@@ -1,8 +1,8 @@
 rule calibrate:
     """What scores the variants of each mutational class have by the model of one genome; a killed attempt is gone on with."""
     input:
-        model="results/{genome}/run/model.safetensors",
-        config="results/{genome}/run/config.json",
+        model=weights_of,
+        cost="results/{genome}/info.json",
         fasta=lambda wildcards: GENOMES[wildcards.genome]["fasta"],
         vcf=lambda wildcards: GENOMES[wildcards.genome]["background"],
         cache="results/{genome}/cache",
@@ -16,15 +16,17 @@ rule calibrate:
         "../envs/genomamba.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=4_000,
+        mem_mb=memory_of,
         runtime=config["runtime"],
-    params:
-        run=subpath(input.model, parent=True),
-        vcf=lambda wildcards, input: ["--vcf", input.vcf] if input.vcf else [],
-        options=lambda wildcards: GENOMES[wildcards.genome]["calibrate"] or "",
-        resume=lambda wildcards, output: (
-            "--resume" if Path(f"{output.calibration}.partial").exists() else ""
+        gpu=config["gpu"],
+        start=lambda wildcards, attempt: going_on(
+            f"results/{wildcards.genome}/calibration.json", attempt
         ),
+    params:
+        model=model_of,
+        vcf=lambda wildcards, input: ["--vcf", input.vcf] if input.vcf else [],
+        chrom_map=lambda wildcards: GENOMES[wildcards.genome]["chrom_map"],
+        options=lambda wildcards: GENOMES[wildcards.genome]["calibrate"] or "",
     shell:
-        "genomamba calibrate {params.run:q} --fasta {input.fasta:q} {params.vcf:q} {params.options} {params.resume}"
+        "genomamba calibrate {params.model:q} --fasta {input.fasta:q} {params.vcf:q} {params.options} {params.chrom_map:q} {resources.start}"
         " --cache-dir {input.cache:q} --threads {threads} --out {output.calibration:q} > {log:q} 2>&1"

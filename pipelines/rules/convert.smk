@@ -15,6 +15,7 @@ rule convert:
     resources:
         mem_mb=8_000,
         runtime="1h",
+        gpu=0,
     params:
         model=lambda wildcards: MODELS[wildcards.model]["model"],
         options=lambda wildcards: MODELS[wildcards.model]["options"],

@@ -12,5 +12,6 @@ rule doctor:
     resources:
         mem_mb=4_000,
         runtime="10m",
+        gpu=0,
     shell:
         "genomamba doctor --json > {output.report} 2> {log}"

@@ -1,8 +1,8 @@
 rule embed:
     """What the model of one genome makes of labelled sequences; what a killed attempt has done is kept."""
     input:
-        model="results/{genome}/run/model.safetensors",
-        config="results/{genome}/run/config.json",
+        model=weights_of,
+        cost="results/{genome}/info.json",
         data=lambda wildcards: data_of(GENOMES, wildcards.genome, wildcards.data),
     output:
         table="results/{genome}/embeddings/{data}.{format}",
@@ -17,11 +17,12 @@ rule embed:
         "../envs/genomamba.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=4_000,
+        mem_mb=memory_of,
         runtime=config["runtime"],
+        gpu=config["gpu"],
     params:
-        run=subpath(input.model, parent=True),
+        model=model_of,
         options=lambda wildcards: GENOMES[wildcards.genome]["embed"],
     shell:
-        "genomamba embed {params.run:q} --data {input.data:q} {params.options}"
+        "genomamba embed {params.model:q} --data {input.data:q} {params.options}"
         " --threads {threads} --out {output.table:q} > {log:q} 2>&1"

@@ -1,15 +1,23 @@
 rule evaluate:
     """Bits per base of what the model of one genome has not been trained on, against context: table and plot."""
     input:
-        model="results/{genome}/run/model.safetensors",
-        config="results/{genome}/run/config.json",
+        model=weights_of,
+        cost="results/{genome}/info.json",
         fasta=lambda wildcards: GENOMES[wildcards.genome]["fasta"],
         cache="results/{genome}/cache",
     output:
-        table="results/{genome}/contexts/contexts.tsv",
+        table=report(
+            "results/{genome}/contexts/contexts.tsv",
+            caption="../report/contexts.rst",
+            category="Context",
+        ),
         blocks="results/{genome}/contexts/blocks.tsv",
         facts="results/{genome}/contexts/contexts.json",
-        svg="results/{genome}/contexts/contexts.svg",
+        svg=report(
+            "results/{genome}/contexts/contexts.svg",
+            caption="../report/contexts.rst",
+            category="Context",
+        ),
         png="results/{genome}/contexts/contexts.png",
     log:
         "logs/evaluate/{genome}.log",
@@ -19,12 +27,13 @@ rule evaluate:
         "../envs/genomamba.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=4_000,
+        mem_mb=memory_of,
         runtime=config["runtime"],
+        gpu=config["gpu"],
     params:
-        run=subpath(input.model, parent=True),
+        model=model_of,
         options=lambda wildcards: GENOMES[wildcards.genome]["evaluate"],
         contexts=subpath(output.table, parent=True),
     shell:
-        "genomamba evaluate {params.run:q} {params.options} --cache-dir {input.cache:q} --threads {threads}"
+        "genomamba evaluate {params.model:q} {params.options} --cache-dir {input.cache:q} --threads {threads}"
         " --out {params.contexts:q} --force > {log:q} 2>&1"

@@ -1,8 +1,7 @@
 rule finetune:
     """The model of one genome with a head for labelled sequences; a task of the genome, or data of one's own."""
     input:
-        model="results/{genome}/run/model.safetensors",
-        config="results/{genome}/run/config.json",
+        model=weights_of,
         data=lambda wildcards: data_of(GENOMES, wildcards.genome, wildcards.data),
     output:
         model="results/{genome}/finetuned/{data}/model.safetensors",
@@ -21,12 +20,13 @@ rule finetune:
     resources:
         mem_mb=8_000,
         runtime=config["runtime"],
+        gpu=config["gpu"],
         # A first attempt starts anew, since the options may have changed; a retry goes on where the last one ended.
         start=lambda wildcards, attempt: "--force" if attempt == 1 else "--resume",
     params:
-        run=subpath(input.model, parent=True),
+        model=model_of,
         out=subpath(output.model, parent=True),
         options=lambda wildcards: GENOMES[wildcards.genome]["finetune"],
     shell:
-        "genomamba finetune {params.run:q} --data {input.data:q} {params.options}"
+        "genomamba finetune {params.model:q} --data {input.data:q} {params.options}"
         " --threads {threads} --out {params.out:q} {resources.start} > {log:q} 2>&1"

@@ -1,8 +1,8 @@
 rule generate:
     """Sequences that the model of one genome draws."""
     input:
-        model="results/{genome}/run/model.safetensors",
-        config="results/{genome}/run/config.json",
+        model=weights_of,
+        cost="results/{genome}/info.json",
     output:
         fasta="results/{genome}/generated.fa",
     log:
@@ -13,11 +13,12 @@ rule generate:
         "../envs/genomamba.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=4_000,
+        mem_mb=memory_of,
         runtime=config["runtime"],
+        gpu=config["gpu"],
     params:
-        run=subpath(input.model, parent=True),
+        model=model_of,
         options=lambda wildcards: GENOMES[wildcards.genome]["generate"],
     shell:
-        "genomamba generate {params.run:q} {params.options} --threads {threads}"
+        "genomamba generate {params.model:q} {params.options} --threads {threads}"
         " --out {output.fasta:q} > {log:q} 2>&1"

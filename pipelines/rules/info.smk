@@ -1,8 +1,7 @@
 rule info:
     """What the model of one genome is, and what reading with it costs on the machine that runs this."""
     input:
-        model="results/{genome}/run/model.safetensors",
-        config="results/{genome}/run/config.json",
+        model=weights_of,
     output:
         report="results/{genome}/info.json",
     log:
@@ -13,10 +12,11 @@ rule info:
         "../envs/genomamba.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=4_000,
+        mem_mb=lambda wildcards, attempt: 4_000 * attempt,
         runtime="10m",
+        gpu=config["gpu"],
     params:
-        run=subpath(input.model, parent=True),
+        model=model_of,
         options=lambda wildcards: GENOMES[wildcards.genome]["info"],
     shell:
-        "genomamba info {params.run:q} {params.options} --json --threads {threads} > {output.report:q} 2> {log:q}"
+        "genomamba info {params.model:q} {params.options} --json --threads {threads} > {output.report:q} 2> {log:q}"

@@ -1,8 +1,8 @@
 rule ism:
     """Scores of every change of one base in a region by the model of its genome, as a table and a picture."""
     input:
-        model="results/{genome}/run/model.safetensors",
-        config="results/{genome}/run/config.json",
+        model=weights_of,
+        cost="results/{genome}/info.json",
         fasta=lambda wildcards: GENOMES[wildcards.genome]["fasta"],
         gff=lambda wildcards: GENOMES[wildcards.genome]["gff"],
         cache="results/{genome}/cache",
@@ -17,13 +17,14 @@ rule ism:
         "../envs/genomamba.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=4_000,
+        mem_mb=memory_of,
         runtime=config["runtime"],
+        gpu=config["gpu"],
     params:
-        run=subpath(input.model, parent=True),
+        model=model_of,
         region=lambda wildcards: GENOMES[wildcards.genome]["regions"][wildcards.region],
         gff=lambda wildcards, input: ["--gff", input.gff] if input.gff else [],
         options=lambda wildcards: GENOMES[wildcards.genome]["ism"],
     shell:
-        "genomamba ism {params.run:q} --fasta {input.fasta:q} --region {params.region:q} {params.gff:q} {params.options}"
+        "genomamba ism {params.model:q} --fasta {input.fasta:q} --region {params.region:q} {params.gff:q} {params.options}"
         " --cache-dir {input.cache:q} --threads {threads} --out {output.table:q} --plot {output.picture:q} > {log:q} 2>&1"

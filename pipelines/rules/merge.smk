@@ -1,14 +1,12 @@
 rule merge:
-    """The scored variants of one cohort, its parts put together."""
+    """The scored variants of one cohort, its shards put together, with an index: .tbi, or .csi past 2^29 bases."""
     input:
-        parts=lambda wildcards: [
-            f"results/{wildcards.genome}/scores/{wildcards.cohort}/{part}-of-{parts}.vcf.gz"
-            for parts in (GENOMES[wildcards.genome]["shards"],)
-            for part in range(1, parts + 1)
-        ],
+        shards=scored_shards,
+        # How many shards there are is found out; what they need is known, and missing files are told, from the start.
+        checked="results/{genome}/scores/{cohort}.checked",
+        calibration=calibration_of,
     output:
         vcf="results/{genome}/scores/{cohort}.vcf.gz",
-        index="results/{genome}/scores/{cohort}.vcf.gz.tbi",
     log:
         "logs/merge/{genome}.{cohort}.log",
     benchmark:
@@ -17,11 +15,41 @@ rule merge:
         cohort=r"[^/]+",
     conda:
         "../envs/genomamba.yaml"
+    threads: 1
     resources:
         mem_mb=1_000,
         runtime=config["runtime"],
+        gpu=0,
+    params:
+        shards=lambda wildcards, input: numbered(input, ".vcf"),
     shell:
-        "genomamba merge {input.parts:q} --out {output.vcf:q} --force > {log:q} 2>&1"
+        "genomamba merge {params.shards} --out {output.vcf:q} --force > {log:q} 2>&1"
+
+
+rule merge_track:
+    """The track of one genome, its parts put together."""
+    input:
+        parts=scored_parts,
+        # How many parts there are is found out; what they need is known, and missing files are told, from the start.
+        model=weights_of,
+        cost="results/{genome}/info.json",
+    output:
+        track="results/{genome}/track.bw",
+    log:
+        "logs/merge_track/{genome}.log",
+    benchmark:
+        "benchmarks/merge_track/{genome}.tsv"
+    conda:
+        "../envs/genomamba.yaml"
+    threads: 1
+    resources:
+        mem_mb=2_000,
+        runtime=config["runtime"],
+        gpu=0,
+    params:
+        parts=lambda wildcards, input: numbered(input, ".bw"),
+    shell:
+        "genomamba merge {params.parts} --out {output.track:q} --force > {log:q} 2>&1"
 
 
 rule page_of_scores:
@@ -31,7 +59,11 @@ rule page_of_scores:
         fasta=lambda wildcards: GENOMES[wildcards.genome]["fasta"],
         cache="results/{genome}/cache",
     output:
-        page="results/{genome}/scores/{cohort}.html",
+        page=report(
+            "results/{genome}/scores/{cohort}.html",
+            caption="../report/scores.rst",
+            category="Variants",
+        ),
     log:
         "logs/merge/{genome}.{cohort}.html.log",
     benchmark:
@@ -40,9 +72,11 @@ rule page_of_scores:
         cohort=r"[^/]+",
     conda:
         "../envs/genomamba.yaml"
+    threads: 1
     resources:
-        mem_mb=4_000,
+        mem_mb=lambda wildcards, attempt: 4_000 * attempt,
         runtime=config["runtime"],
+        gpu=0,
     params:
         labels=lambda wildcards: GENOMES[wildcards.genome]["labels"],
     shell:
@@ -66,9 +100,11 @@ rule metrics_of_scores:
         cohort=r"[^/]+",
     conda:
         "../envs/genomamba.yaml"
+    threads: 1
     resources:
-        mem_mb=4_000,
+        mem_mb=lambda wildcards, attempt: 4_000 * attempt,
         runtime=config["runtime"],
+        gpu=0,
     params:
         labels=lambda wildcards: GENOMES[wildcards.genome]["labels"],
     shell:

@@ -21,6 +21,7 @@ rule predict:
     resources:
         mem_mb=4_000,
         runtime=config["runtime"],
+        gpu=config["gpu"],
     params:
         run=subpath(input.model, parent=True),
         options=lambda wildcards: GENOMES[wildcards.genome]["predict"],

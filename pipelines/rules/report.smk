@@ -4,7 +4,11 @@ rule report:
         metrics="results/{genome}/run/metrics.csv",
         evaluation="results/{genome}/run/evaluation.json",
     output:
-        page="results/{genome}/run/report.html",
+        page=report(
+            "results/{genome}/run/report.html",
+            caption="../report/run.rst",
+            category="Training",
+        ),
     log:
         "logs/report/{genome}.log",
     benchmark:
@@ -15,6 +19,7 @@ rule report:
     resources:
         mem_mb=2_000,
         runtime="10m",
+        gpu=0,
     params:
         run=subpath(output.page, parent=True),
     shell:

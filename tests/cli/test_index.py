@@ -72,3 +72,10 @@ def test_bad_input_is_one_line_and_exit_1(tmp_path, capsys):
 def test_the_flag_of_other_commands_is_answered(capsys, tmp_path):
     assert main(["index", "--fasta", "a.fa"]) == 2
     assert "--fasta; the files come by themselves: genomamba index FASTA ..." in capsys.readouterr().err
+
+
+def test_a_table_has_the_contigs_that_are_used(tmp_path, capsys):
+    (tmp_path / "three.fa").write_text(">b\nACGT\n>a\nAC\n>chrUn_x\nA\n")
+    for options, rows in (((), ["b\t4", "a\t2"]), (("--contigs", "a,chr*"), ["a\t2", "chrUn_x\t1"])):
+        index(capsys, tmp_path / "three.fa", "--cache-dir", tmp_path / "cache", "--table", tmp_path / "t.tsv", *options)
+        assert (tmp_path / "t.tsv").read_text().splitlines() == ["contig\tlength", *rows]

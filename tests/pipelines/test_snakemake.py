@@ -36,13 +36,15 @@ def shell_lines(shown):
 
 def test_every_command_has_its_rule():
     rules = {path.stem.replace("_", "-") for path in (PIPELINES / "rules").glob("*.smk")}
-    assert rules - {"common"} == set(COMMANDS)
+    assert rules - {"common"} == set(COMMANDS) - {"pipeline"}
 
 
 def test_the_example_plans_one_call_a_rule(tmp_path):
     shown = snakemake(tmp_path, "--dry-run", "--printshellcmds", "--cores", "2")
     assert shell_lines(shown) == [
         "genomamba index --alphabet dna --cache-dir results/yeasts/cache > logs/index/yeasts.log 2>&1",
+        "genomamba pretrain --alphabet dna --max-minutes 1.5 --cache-dir results/yeasts/cache --threads 2 --dry-run"
+        " > results/yeasts/plan.txt 2> logs/plan_pretrain/yeasts.log",
         "genomamba pretrain --alphabet dna --max-minutes 1.5 --cache-dir results/yeasts/cache --threads 2"
         " --out results/yeasts/run --force > logs/pretrain/yeasts.log 2>&1",
         "genomamba report results/yeasts/run > logs/report/yeasts.log 2>&1",
@@ -79,24 +81,29 @@ def test_a_track_reads_the_files_of_its_genome(tmp_path):
     assert line.startswith("genomamba likelihood results/mine/run --fasta 'a b.fa' --cache-dir results/mine/cache ")
 
 
-def test_a_cohort_is_scored_in_parts_by_the_model_of_its_genome(tmp_path):
+def test_a_cohort_is_scored_in_shards_by_the_model_of_its_genome(tmp_path):
     for name in ("a b.fa", "calls 1.vcf"):
         (tmp_path / name).write_text("")
     genome = {"name": "mine", "fasta": "a b.fa", "cohorts": {"ours": "calls 1.vcf"}, "score": "--context 4096"}
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"genomes": [genome | {"shards": 2}]}))
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"genomes": [genome | {"shard_records": 7}]}))
+    targets = [f"results/mine/scores/ours/{shard}.vcf" for shard in (1, 2)]
     options = ("--dry-run", "--printshellcmds", "--cores", "2", "--configfile", "mine.yaml")
-    (tmp_path / "results/mine/scores/ours/2-of-2.vcf.gz.partial").mkdir(parents=True)
-    lines = shell_lines(snakemake(tmp_path, "results/mine/scores/ours.vcf.gz", *options))
+    (tmp_path / "results/mine/scores/ours/2.vcf.partial").mkdir(parents=True)
+    lines = shell_lines(snakemake(tmp_path, *targets, *options))
+    start = "genomamba score results/mine/run --fasta 'a b.fa' --vcf"
+    end = "--cache-dir results/mine/cache --threads"
     assert {line for line in lines if line.startswith("genomamba score ")} == {
-        f"genomamba score results/mine/run --fasta 'a b.fa' --vcf 'calls 1.vcf' --context 4096{resume}"
-        f" --calibration none --shard {part}/2"
-        f" --cache-dir results/mine/cache --threads 2 --out results/mine/scores/ours/{part}-of-2.vcf.gz"
-        f" > logs/score/mine.ours.{part}-of-2.log 2>&1"
-        for part, resume in ((1, ""), (2, " --resume"))
+        f"{start} 'calls 1.vcf' --context 4096 --device cpu {end} 1 --dry-run > logs/check_score/mine.ours.log 2>&1",
+        *(
+            f"{start} results/mine/scores/ours.shards/{shard}.vcf.gz --ref-mismatch skip-all --context 4096{resume}"
+            f" --calibration none {end} 2 --out results/mine/scores/ours/{shard}.vcf"
+            f" > logs/score/mine.ours.{shard}.log 2>&1"
+            for shard, resume in ((1, ""), (2, " --resume"))
+        ),
     }
     assert (
-        "genomamba merge results/mine/scores/ours/1-of-2.vcf.gz results/mine/scores/ours/2-of-2.vcf.gz"
-        " --out results/mine/scores/ours.vcf.gz --force > logs/merge/mine.ours.log 2>&1"
+        "genomamba split 'calls 1.vcf' --records 7 --out results/mine/scores/ours.shards"
+        " > logs/split/mine.ours.log 2>&1"
     ) in lines
 
 
@@ -123,15 +130,15 @@ def test_scores_are_compared_with_a_background_where_that_is_asked_for(tmp_path)
     for name, more in (("drawn", {}), ("given", {"background": "common 1.vcf"})):
         (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump({"genomes": [genome | more]}))
         options = ("--dry-run", "--printshellcmds", "--cores", "2", "--configfile", f"{name}.yaml")
-        shown = shell_lines(snakemake(tmp_path, "results/mine/scores/ours.vcf.gz", *options))
-        lines |= {(name, line.split()[1]): line for line in shown}
+        shown = shell_lines(snakemake(tmp_path, "results/mine/scores/ours/1.vcf", *options))
+        lines |= {(name, line.split()[1]): line for line in shown if "--dry-run" not in line}
     end = (
         " --cache-dir results/mine/cache --threads 2 --out results/mine/calibration.json > logs/calibrate/mine.log 2>&1"
     )
     start = "genomamba calibrate results/mine/run --fasta a.fa"
     assert lines["drawn", "calibrate"] == f"{start} --horizon 512{end}"
     assert lines["given", "calibrate"] == f"{start} --vcf 'common 1.vcf' --horizon 512{end}"
-    assert " --calibration results/mine/calibration.json --shard 1/1 " in lines["drawn", "score"]
+    assert " --calibration results/mine/calibration.json --cache-dir " in lines["drawn", "score"]
 
 
 def test_a_scored_cohort_gets_its_page_and_its_metrics(tmp_path):
@@ -202,7 +209,7 @@ def test_genomes_of_ones_own_replace_the_example(tmp_path):
     genome = {"name": "mine", "fasta": ["a b.fa", "c.fa"], "alphabet": "bytes", "options": "--seed 3"}
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"genomes": [genome]}))
     shown = snakemake(tmp_path, "--dry-run", "--printshellcmds", "--cores", "2", "--configfile", "mine.yaml")
-    index, pretrain, report = shell_lines(shown)
+    index, _, pretrain, report = shell_lines(shown)
     assert index.startswith("genomamba index 'a b.fa' c.fa --alphabet bytes ")
     assert pretrain.startswith("genomamba pretrain --fasta 'a b.fa' c.fa --alphabet bytes --seed 3 ")
     assert report.startswith("genomamba report results/mine/run ")
@@ -212,7 +219,7 @@ def test_an_entry_may_leave_out_all_but_its_name(tmp_path):
     (tmp_path / "a.fa").write_text(">1\nACGT\n")
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"genomes": [{"name": "mine", "fasta": "a.fa"}]}))
     shown = snakemake(tmp_path, "--dry-run", "--printshellcmds", "--cores", "2", "--configfile", "mine.yaml")
-    assert "genomamba pretrain --fasta a.fa --alphabet dna --cache-dir" in shell_lines(shown)[1]
+    assert "genomamba pretrain --fasta a.fa --alphabet dna --cache-dir" in shell_lines(shown)[2]
 
 
 def test_models_are_converted_from_folders_and_from_the_hub(tmp_path):

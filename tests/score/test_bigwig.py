@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from genomamba.score.bigwig import BigWigWriter
+from genomamba.errors import DataError
+from genomamba.score.bigwig import BigWigReader, BigWigWriter
+from genomamba.score.tracks import PIECE, merge_bigwigs
 
 reader = pytest.importorskip("pyBigWig")
 
@@ -104,3 +106,52 @@ def test_an_error_leaves_nothing_open_and_no_file_beside_it(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["made.bw"]
     with pytest.raises(RuntimeError):
         reader.open(str(tmp_path / "made.bw"))
+
+
+def write_file(path, lengths, runs):
+    with BigWigWriter(path, lengths) as file:
+        for run in runs:
+            file.add(*run)
+    return path
+
+
+def test_contigs_written_apart_and_merged_are_the_file_written_at_once(tmp_path):
+    lengths = {"z": 300_000, "a": 5_000, "empty": 7, "m": 140_000}
+    # As a track is written: cut at every multiple of PIECE, and where values are missing.
+    runs = [
+        ("z", 0, draw(PIECE)),
+        ("z", PIECE, draw(1_000, 1)),
+        ("z", PIECE + 1_005, draw(PIECE - 1_005, 2)),
+        ("z", 2 * PIECE, draw(300_000 - 2 * PIECE, 3)),
+        ("a", 3, draw(4_990, 4)),
+        ("m", 0, draw(PIECE, 5)),
+        ("m", PIECE, draw(140_000 - PIECE, 6)),
+    ]
+    whole = write_file(tmp_path / "whole.bw", lengths, runs)
+    parts = [
+        write_file(tmp_path / f"{name}.bw", {name: length}, [run for run in runs if run[0] == name])
+        for name, length in lengths.items()
+    ]
+    assert merge_bigwigs(parts, tmp_path / "merged.bw") == sum(run[2].size for run in runs)
+    assert (tmp_path / "merged.bw").read_bytes() == whole.read_bytes()
+
+
+def test_many_contigs_are_read_back(tmp_path):
+    lengths = {f"c{number * 7919 % 66_000}": 10 for number in range(66_000)}
+    runs = [(name, 2, draw(3, number)) for number, name in enumerate(lengths) if number % 10 == 0]
+    back = BigWigReader(write_file(tmp_path / "many.bw", lengths, runs))
+    assert list(back.lengths.items()) == list(lengths.items())
+    for (contig, start, values), run in zip(back.blocks(), runs, strict=True):
+        assert (contig, start, values.tolist()) == (run[0], run[1], run[2].tolist())
+
+
+def test_a_file_that_is_none_of_ours_is_named(tmp_path):
+    good = write_file(tmp_path / "good.bw", {"a": 9}, [("a", 0, draw(9))])
+    (tmp_path / "cut.bw").write_bytes(good.read_bytes()[:-5])
+    (tmp_path / "text.bw").write_text("track " * 100)
+    for name, message in (("cut", "cut short"), ("text", "it is no bigWig"), ("absent", "no such file")):
+        with pytest.raises(DataError, match=f"{name}.bw: .*{message}"):
+            merge_bigwigs([tmp_path / f"{name}.bw"], tmp_path / "out.bw")
+    with pytest.raises(DataError, match=r"good.bw: a is in a file before it, too"):
+        merge_bigwigs([good, good], tmp_path / "out.bw")
+    assert not (tmp_path / "out.bw").exists()
