@@ -142,7 +142,7 @@ def test_labels_and_page_take_what_a_background_says(background, folder):
 
 def test_tags_are_written_where_there_is_a_score_and_a_calibration(background, folder, capsys):
     calibrate("--vcf", background, *OPTIONS)
-    assert capsys.readouterr().out.startswith("background.vcf: ")
+    assert "strands\nbackground.vcf: " in capsys.readouterr().out
     text = (folder / "made.fa").read_text()
     bases = text.split(">three\n")[1].replace("\n", "").upper()
     ref = bases[99]
@@ -177,7 +177,7 @@ def test_what_does_not_fit_is_left_out_or_refused(background, capsys):
     score(background, "scored.vcf", *OPTIONS, *named, model="masked", code=1)
     assert "is of a model with other weights" in capsys.readouterr().err
     score(background, "scored.vcf", *OPTIONS, "--calibration", "absent.json", "--force", code=1)
-    assert "absent.json: cannot be read as JSON" in capsys.readouterr().err
+    assert "absent.json: no such file; check the name" in capsys.readouterr().err
     Path("run/calibration.json").write_text("{")
     score(background, "scored.vcf", *OPTIONS, "--force")
     assert "run/calibration.json: cannot be read as JSON" in capsys.readouterr().err
@@ -285,7 +285,7 @@ def test_random_variants_are_of_contigs_that_are_not_left_out(folder, genome, ca
     said = []
     for options in (("chrom.fa",), ("both.fa",), ("both.fa", "--region", "chrUn_KI270302v1")):
         assert main(["calibrate", "run", "--dry-run", *OPTIONS, "--fasta", *options]) == 0
-        said.append(capsys.readouterr().out.partition(": ")[2])
+        said.append(capsys.readouterr().out.partition(".fa: ")[2])
     assert said[0] == said[1] != said[2]
 
 

@@ -37,7 +37,9 @@ def make(tmp_path, monkeypatch):
 
     def run(text, **options):
         model = MarkovModel(dna_table(ROWS))
-        checkpoint = SimpleNamespace(weights=tmp_path / "model.safetensors", training={}, load=lambda device: model)
+        checkpoint = SimpleNamespace(
+            name="toy", weights=tmp_path / "model.safetensors", training={}, load=lambda device: model
+        )
         monkeypatch.setattr(module, "open_checkpoint", lambda *given, **named: checkpoint)
         (tmp_path / "made.fa").write_text(f">one\n{text}\n")
         config = CalibrateConfig(fasta=(str(tmp_path / "made.fa"),), context="64", horizon=8, threads=1, **options)
@@ -89,7 +91,7 @@ def test_a_class_of_its_own_has_the_score_that_is_known(make):
         for column in ("llr", "llr_lc"):
             assert one["scores"][column]["median"] == pytest.approx(along_both(left, ref, alt, right), abs=1e-5)
         assert one["scores"]["llr"]["sd"] < 1e-5
-    assert "variants in " in make.said[1]
+    assert "variants in " in make.said[2]
     assert found["number"], found["seed"] == (50, 0)
 
 

@@ -30,6 +30,6 @@ def test_groups_have_their_places_and_the_verdict_their_quartiles(tmp_path):
     assert list(page.histograms) == [change for change, _, _ in reversed(ALLELES)]
     assert (page.name, page.scored, page.axis) == ("a.vcf", 8, "llr, nats")
     assert page.verdict == (
-        "The llr of half of 8 scored alleles lies between \u22125.0 and 3.0 nats, the median at \u22121.5."
+        "The llr of half of 8 scored alleles lies between \u22123.5 and 3.5 nats, the median at \u22120.25."
     )
     assert page.facts["command"] == "score it"
