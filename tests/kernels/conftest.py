@@ -1,7 +1,9 @@
 """Inputs of the kernels, their results by name on any backend, and the bar of exactness they are held to."""
 
 import itertools
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -263,3 +265,14 @@ def _run(
         assert leaves[name].grad is not None, name
         results[f"grad {name}"] = leaves[name].grad
     return {name: tensor.detach().cpu() for name, tensor in results.items()}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave Triton walking backwards to the slow suite: the interpreter takes seconds a case, and in the quick one
+    `test_reverse_is_flip_scan_flip` holds it to the walk forwards.
+    """
+    for item in items:
+        is_here = item.path.parent == Path(__file__).parent
+        if is_here and {"triton", "backwards"} <= {*re.split(r"[\[\]-]", item.name)} and is_interpreted("triton"):
+            item.add_marker(pytest.mark.slow)
