@@ -25,8 +25,7 @@ from genomamba.data.genome import Genome
 from genomamba.errors import ConfigError, RunError
 from genomamba.model import LanguageModel
 from genomamba.model.checkpoint import load_model
-from genomamba.model.device import choose_device
-from genomamba.model.process import keep_freed_memory, set_threads
+from genomamba.model.device import prepare_passes
 from genomamba.score.config import read_shard
 from genomamba.score.partial import VALUES, Partial, plan_of
 from genomamba.score.progress import Progress
@@ -62,9 +61,7 @@ def embed(name: str, config: EmbedConfig, data: DataConfig, *, emit: Callable[[s
     assert config.out is not None
     out = Path(config.out)
     _check_output(out, config)
-    device = choose_device(config.device)
-    set_threads(config.threads)
-    keep_freed_memory()
+    device = prepare_passes(config.device, config.threads)
     model = load_model(name, revision=config.revision, alphabet=config.alphabet, device=device).eval()
     alphabet = get_alphabet(model.config.alphabet)
     embedding = Embedding.of(model.config, alphabet, pool=config.pool, layers=config.layers, strand=config.strand)

@@ -28,8 +28,7 @@ from genomamba.coordinates import Interval
 from genomamba.data.genome import Genome
 from genomamba.errors import ConfigError, RunError
 from genomamba.files import atomic_file
-from genomamba.model.device import choose_device
-from genomamba.model.process import keep_freed_memory, set_threads
+from genomamba.model.device import prepare_passes
 from genomamba.score.progress import Progress
 from genomamba.score.tracks import check_format, format_of, open_text
 
@@ -101,9 +100,7 @@ def predict(name: str, config: PredictConfig, *, emit: Callable[[str], None]) ->
     assert config.out is not None
     out = Path(config.out)
     suffix = _check_output(out, config)
-    device = choose_device(config.device)
-    set_threads(config.threads)
-    keep_freed_memory()
+    device = prepare_passes(config.device, config.threads)
     model = load_classifier(name, revision=config.revision, device=device)
     column = _column(model.config, config) if suffix in TRACKS else 0
     if model.config.kind == "per-base" and config.window is not None and suffix not in TRACKS:

@@ -40,7 +40,7 @@ def run(argv: Sequence[str]) -> int:
     """Score the background, write the file, print a table of kinds, and return the exit code."""
     made = parser()
     namespace = made.parse(argv)
-    config = CalibrateConfig(**(made.values(SHARED, namespace) | made.flags(SETTINGS, namespace)))
+    config = CalibrateConfig(**made.given(SETTINGS, SHARED, namespace))
     prepare_process()
     from genomamba.score.variants.calibrate import calibrate
 

@@ -44,12 +44,8 @@ def run(argv: Sequence[str]) -> int:
     """Embed, print what was written, and return the exit code."""
     made = parser()
     namespace = made.parse(argv)
-    shared = made.values(SHARED, namespace)
-    given = {
-        kind: {name: value for name, value in shared.items() if name in settings} | made.flags(settings, namespace)
-        for kind, settings in ((DataConfig, DATA), (EmbedConfig, SETTINGS))
-    }
-    config, data = EmbedConfig(**given[EmbedConfig]), DataConfig(**given[DataConfig])
+    config = EmbedConfig(**made.given(SETTINGS, SHARED, namespace))
+    data = DataConfig(**made.given(DATA, SHARED, namespace))
     prepare_process()
     from genomamba.classify.embedding_session import embed
 

@@ -43,7 +43,7 @@ def run(argv: Sequence[str]) -> int:
     """Score, print the table, write the files that are asked for, and return the exit code."""
     made = parser()
     namespace = made.parse(argv)
-    config = EvaluateConfig(**(made.values(SHARED, namespace) | made.flags(SETTINGS, namespace)))
+    config = EvaluateConfig(**made.given(SETTINGS, SHARED, namespace))
     prepare_process()
     from genomamba.score.evaluation import evaluate
 

@@ -46,13 +46,9 @@ def run(argv: Sequence[str]) -> int:
     """Train, print the figures of what tests, and return the exit code."""
     made = parser()
     namespace = made.parse(argv)
-    shared = made.values(SHARED, namespace)
-    given = {
-        kind: {name: value for name, value in shared.items() if name in settings} | made.flags(settings, namespace)
-        for kind, settings in ((DataConfig, DATA), (PartsConfig, PARTS), (FinetuneConfig, SETTINGS))
-    }
-    config, data = FinetuneConfig(**given[FinetuneConfig]), DataConfig(**given[DataConfig])
-    parts = PartsConfig(**given[PartsConfig])
+    config = FinetuneConfig(**made.given(SETTINGS, SHARED, namespace))
+    data = DataConfig(**made.given(DATA, SHARED, namespace))
+    parts = PartsConfig(**made.given(PARTS, SHARED, namespace))
     prepare_process()
     from genomamba.classify.finetuning import finetune
 

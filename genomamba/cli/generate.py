@@ -106,7 +106,7 @@ def run(argv: Sequence[str]) -> int:
     """Draw, write the sequences as their batches end, and return the exit code."""
     made = parser()
     namespace = made.parse(argv)
-    config = GenerateConfig(**(made.values(SHARED, namespace) | made.flags(SETTINGS, namespace)))
+    config = GenerateConfig(**made.given(SETTINGS, SHARED, namespace))
     prepare_process()
     from genomamba.alphabet import get_alphabet
     from genomamba.model.checkpoint import load_model

@@ -84,7 +84,7 @@ def run(argv: Sequence[str]) -> int:
     """Print what is known and measured, and return the exit code."""
     made = parser()
     namespace = made.parse(argv)
-    config = InfoConfig(**(made.values(SHARED, namespace) | made.flags(SETTINGS, namespace)))
+    config = InfoConfig(**made.given(SETTINGS, SHARED, namespace))
     prepare_process()
     from genomamba.model.checkpoint import open_checkpoint
     from genomamba.model.device import choose_device

@@ -41,7 +41,7 @@ def run(argv: Sequence[str]) -> int:
     """Score, say what was written, and return the exit code."""
     made = parser()
     namespace = made.parse(argv)
-    config = MutagenesisConfig(**(made.values(SHARED, namespace) | made.flags(SETTINGS, namespace)))
+    config = MutagenesisConfig(**made.given(SETTINGS, SHARED, namespace))
     prepare_process()
     from genomamba.score.variants.mutations_session import mutagenesis
 

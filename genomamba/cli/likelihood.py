@@ -40,7 +40,7 @@ def run(argv: Sequence[str]) -> int:
     """Score, print what was written, and return the exit code."""
     made = parser()
     namespace = made.parse(argv)
-    config = LikelihoodConfig(**(made.values(SHARED, namespace) | made.flags(SETTINGS, namespace)))
+    config = LikelihoodConfig(**made.given(SETTINGS, SHARED, namespace))
     prepare_process()
     from genomamba.score.session import likelihood
 

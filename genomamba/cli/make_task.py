@@ -39,7 +39,7 @@ def run(argv: Sequence[str]) -> int:
     """Make the table, print what was found, and return the exit code."""
     made = parser()
     namespace = made.parse(argv)
-    config = TaskConfig(**(made.values(SHARED, namespace) | made.flags(SETTINGS, namespace)))
+    config = TaskConfig(**made.given(SETTINGS, SHARED, namespace))
     prepare_process()
     from genomamba.classify.task import make_task
 

@@ -78,6 +78,13 @@ class Parser(argparse.ArgumentParser):
         given = {name: text for name, text in vars(namespace).items() if name in settings}
         return {name: settings[name].read(text, settings[name].flag) for name, text in given.items()}
 
+    def given(
+        self, settings: Mapping[str, Setting], shared: Mapping[str, Setting], namespace: argparse.Namespace
+    ) -> dict[str, Any]:
+        """Return what flags give, and of those settings that mean the same to every command, the environment too."""
+        own = {name: setting for name, setting in shared.items() if name in settings}
+        return self.values(own, namespace) | self.flags(settings, namespace)
+
     def error(self, message: str) -> NoReturn:
         """Raise `ConfigError` in place of printing the usage and leaving."""
         raise ConfigError(f"{message.removeprefix('argument ')}; see {self.prog} -h")

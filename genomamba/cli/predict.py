@@ -41,7 +41,7 @@ def run(argv: Sequence[str]) -> int:
     """Predict, print what was written, and return the exit code."""
     made = parser()
     namespace = made.parse(argv)
-    config = PredictConfig(**(made.values(SHARED, namespace) | made.flags(SETTINGS, namespace)))
+    config = PredictConfig(**made.given(SETTINGS, SHARED, namespace))
     prepare_process()
     from genomamba.classify.predict_session import predict
 

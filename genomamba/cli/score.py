@@ -43,7 +43,7 @@ def run(argv: Sequence[str]) -> int:
     """Score, say what was written, and return the exit code."""
     made = parser()
     namespace = made.parse(argv)
-    config = ScoreConfig(**(made.values(SHARED, namespace) | made.flags(SETTINGS, namespace)))
+    config = ScoreConfig(**made.given(SETTINGS, SHARED, namespace))
     prepare_process()
     from genomamba.score.variants.session import score
 

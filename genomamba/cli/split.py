@@ -70,7 +70,7 @@ def run(argv: Sequence[str]) -> int:
     """Count, write what is asked for, say what there is, and return the exit code."""
     made = parser()
     namespace = made.parse(argv)
-    config = SplitConfig(**(made.values(SHARED, namespace) | made.flags(SETTINGS, namespace)))
+    config = SplitConfig(**made.given(SETTINGS, SHARED, namespace))
     _check_outputs(config)
     from genomamba.alphabet import get_alphabet
     from genomamba.data.genome import Genome

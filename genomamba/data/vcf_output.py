@@ -105,14 +105,16 @@ def check_outputs(*, force: bool, inputs: Sequence[str | Path | None] = (), **fi
             if option != "out":
                 raise ConfigError(f"--{option} is {name}, a stream; name a file")
             continue
-        if any(
-            one is not None and Path(one).exists() and Path(one).samefile(name) for one in inputs if Path(name).exists()
-        ):
+        if any(_is_one_file(one, name) for one in inputs if one is not None):
             raise ConfigError(f"--{option} is {name}, which is read; give another name")
         if Path(name).exists() and not force:
             raise RunError(f"{name}: exists; give --force to replace it, or another name")
         if not Path(name).parent.is_dir():
             raise RunError(f"{name}: there is no folder {Path(name).parent}; make it, or give another name")
+
+
+def _is_one_file(one: str | Path, other: str | Path) -> bool:
+    return Path(one).exists() and Path(other).exists() and Path(one).samefile(other)
 
 
 @contextmanager

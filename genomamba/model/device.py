@@ -8,9 +8,10 @@ import re
 import torch
 
 from genomamba.errors import ConfigError
+from genomamba.model.process import keep_freed_memory, set_threads
 from genomamba_kernels import selftest
 
-__all__ = ["choose_device"]
+__all__ = ["choose_device", "prepare_passes"]
 
 _CUDA = re.compile(r"cuda(:\d+)?")
 
@@ -39,6 +40,27 @@ def choose_device(name: str) -> torch.device:
         count = torch.cuda.device_count()
         raise ConfigError(f"is {name!r}, but torch sees {count} GPUs, from cuda:0 on", option="device")
     _check_numbers(device)
+    return device
+
+
+def prepare_passes(name: str, threads: int | None) -> torch.device:
+    """Return the device to compute on, and set the process up for passes of a network on it.
+
+    Parameters
+    ----------
+    name : str
+        See `choose_device`.
+    threads : int, optional
+        See `genomamba.model.process.set_threads`.
+
+    Raises
+    ------
+    ConfigError
+        As `choose_device` does.
+    """
+    device = choose_device(name)
+    set_threads(threads)
+    keep_freed_memory()
     return device
 
 

@@ -21,8 +21,7 @@ from genomamba.errors import ConfigError, RunError
 from genomamba.files import atomic_file, read_json
 from genomamba.model import LanguageModel
 from genomamba.model.checkpoint import open_checkpoint
-from genomamba.model.device import choose_device
-from genomamba.model.process import keep_freed_memory, set_threads
+from genomamba.model.device import prepare_passes
 from genomamba.model.state import fingerprint
 from genomamba.score.config import EvaluateConfig
 from genomamba.score.context_curve import FILES, describe, files_of_curve, points_of, verdict
@@ -58,9 +57,7 @@ def evaluate(name: str, config: EvaluateConfig, *, emit: Callable[[str], None]) 
         For anything the user can mend.
     """
     out = None if config.out is None else _prepare(Path(config.out), config.force)
-    device = choose_device(config.device)
-    set_threads(config.threads)
-    keep_freed_memory()
+    device = prepare_passes(config.device, config.threads)
     checkpoint = open_checkpoint(name, revision=config.revision, alphabet=config.alphabet)
     model = checkpoint.load(device).eval()
     check_predicts(model, name)

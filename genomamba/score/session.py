@@ -20,8 +20,7 @@ from genomamba.errors import ConfigError, RunError
 from genomamba.files import atomic_file
 from genomamba.model import LanguageModel
 from genomamba.model.checkpoint import load_model
-from genomamba.model.device import choose_device
-from genomamba.model.process import keep_freed_memory, set_threads
+from genomamba.model.device import prepare_passes
 from genomamba.score.config import LikelihoodConfig
 from genomamba.score.likelihood import check_causal, default_chunk, log_likelihoods
 from genomamba.score.partial import Partial, Sums, plan_of
@@ -55,9 +54,7 @@ def likelihood(name: str, config: LikelihoodConfig, *, emit: Callable[[str], Non
     assert config.out is not None
     out = Path(config.out)
     suffix = _check_output(out, config)
-    device = choose_device(config.device)
-    set_threads(config.threads)
-    keep_freed_memory()
+    device = prepare_passes(config.device, config.threads)
     model = load_model(name, revision=config.revision, alphabet=config.alphabet, device=device).eval()
     check_causal(model, name)
     config = dataclasses.replace(config, chunk=config.chunk or default_chunk(model.config))

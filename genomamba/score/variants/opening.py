@@ -9,8 +9,7 @@ from genomamba.alphabet import get_alphabet
 from genomamba.data.genome import Genome
 from genomamba.model import LanguageModel
 from genomamba.model.checkpoint import Checkpoint
-from genomamba.model.device import choose_device
-from genomamba.model.process import keep_freed_memory, set_threads
+from genomamba.model.device import prepare_passes
 from genomamba.score.variants.config import ScorerConfig
 from genomamba.score.variants.scorers import Scorer, choose_scorer
 
@@ -43,9 +42,7 @@ def open_scorer(checkpoint: Checkpoint, config: ScorerConfig, *, contigs: Sequen
     GenomambaError
         For anything the user can mend.
     """
-    device = choose_device(config.device)
-    set_threads(config.threads)
-    keep_freed_memory()
+    device = prepare_passes(config.device, config.threads)
     model = checkpoint.load(device).eval()
     genome = Genome.open(
         list(config.fasta), get_alphabet(model.config.alphabet), cache_dir=config.cache_dir, contigs=contigs,
