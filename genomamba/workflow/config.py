@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from genomamba.classify.config import DataConfig, EmbedConfig, PartsConfig, TaskConfig
+from genomamba.classify.finetune_config import FinetuneConfig, PredictConfig
 from genomamba.config import PretrainConfig
 from genomamba.score.config import EvaluateConfig, LikelihoodConfig
 from genomamba.score.variants.config import CalibrateConfig, ScoreConfig
@@ -15,6 +17,7 @@ __all__ = ["GIVEN", "STUDY", "WORKFLOWS", "Workflow"]
 GIVEN: Final = frozenset(
     {
         *("fasta", "vcf", "bed", "region", "regions_bed", "contigs", "chrom_map", "revision", "alphabet", "cache_dir"),
+        *("data", "gff", "leaks"),
         *("out", "output_type", "warnings", "per_record", "lead", "shard", "calibration", "spill", "metrics", "report"),
         *("threads", "dry_run", "resume", "force"),
     }
@@ -77,8 +80,16 @@ class _WithTrack(_WithModel):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _WithAll(_WithTrack, _WithVariants):
-    """What a workflow can be told that does both."""
+class _WithTasks(_WithModel):
+    """What a workflow can be told that classifies sequences."""
+
+    gff: str | None = None
+    """Annotation of the genome, GFF3 or GTF, plain or gzip, that `tasks` are made from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _WithAll(_WithTrack, _WithVariants, _WithTasks):
+    """What a workflow can be told that does all of it."""
 
     fasta: tuple[str, ...] = field()
     """FASTA files of the genome; plain, gzip or BGZF."""
@@ -96,6 +107,8 @@ class Workflow:
         Dataclass of its own settings.
     sections : dict of str to type
         Settings of commands, by the key that they stand under.
+    named : dict of str to tuple of type
+        Settings of things of which there may be several, each under its name, by the key that these stand under.
     optional : frozenset of str
         Sections that are not run where they are left out or null.
     """
@@ -103,11 +116,14 @@ class Workflow:
     does: str
     settings: type
     sections: Mapping[str, type]
+    named: Mapping[str, tuple[type, ...]] = field(default_factory=dict)
     optional: frozenset[str] = frozenset()
 
 
 _TRAINING: Final = {"pretrain": PretrainConfig}
 _SCORING: Final = {"calibrate": CalibrateConfig, "score": ScoreConfig, "merge": ScoreConfig}
+_CLASSIFYING: Final = {"embed": EmbedConfig, "finetune": FinetuneConfig, "predict": PredictConfig}
+_LABELLED: Final = {"tasks": (TaskConfig, PartsConfig), "data": (DataConfig, PartsConfig)}
 
 WORKFLOWS: Final = {
     "pretrain": Workflow(
@@ -122,15 +138,23 @@ WORKFLOWS: Final = {
         sections=_TRAINING | _SCORING,
         optional=frozenset({"calibrate"}),
     ),
+    "classify": Workflow(
+        does="annotation, BED or labelled sequences to classifiers, each beside its baselines",
+        settings=_WithTasks,
+        sections=_TRAINING | _CLASSIFYING,
+        named=_LABELLED,
+        optional=frozenset(_CLASSIFYING),
+    ),
     "genome_track": Workflow(
         does="log-likelihood of every base of a genome, contigs apart, as one bigWig",
         settings=_WithTrack,
         sections=_TRAINING | {"likelihood": LikelihoodConfig},
     ),
     "all": Workflow(
-        does="FASTA and VCFs to a model, its report, a track, and scored VCFs",
+        does="FASTA, VCFs and labels to a model, its report, a track, scored VCFs, and classifiers",
         settings=_WithAll,
-        sections=_TRAINING | {"evaluate": EvaluateConfig} | _SCORING | {"likelihood": LikelihoodConfig},
-        optional=frozenset({"evaluate", "calibrate"}),
+        sections=_TRAINING | {"evaluate": EvaluateConfig} | _SCORING | {"likelihood": LikelihoodConfig} | _CLASSIFYING,
+        named=_LABELLED,
+        optional=frozenset({"evaluate", "calibrate", *_CLASSIFYING}),
     ),
 }

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Any
+from typing import Any, Final
 
 from genomamba.settings import Setting, settings_of
 from genomamba.workflow.config import GIVEN, STUDY, WORKFLOWS
 
 __all__ = ["schema_of", "schema_text"]
+
+NAME: Final = r"^[\w.-]+$"
+"""What names a folder or a file of the results."""
 
 
 def schema_of(name: str) -> dict[str, Any]:
@@ -18,13 +21,15 @@ def schema_of(name: str) -> dict[str, Any]:
     own = settings_of(workflow.settings)
     properties = {key: _property(setting) for key, setting in own.items()}
     # As lower-case words that also name a folder and rules; a sheet may also be given as it stands.
-    properties["name"]["pattern"] = r"^[\w.-]+$"
+    properties["name"]["pattern"] = NAME
     if "cohorts" in properties:
         properties["cohorts"] = {
             "type": ["string", "object"],
             "additionalProperties": {"type": "string"},
             "description": properties["cohorts"]["description"],
         }
+    for key, classes in workflow.named.items():
+        properties[key] = _named(key, classes)
     for key, cls in workflow.sections.items():
         properties[key] = _section(key, cls, optional=key in workflow.optional)
     return {
@@ -41,6 +46,28 @@ def schema_of(name: str) -> dict[str, Any]:
 def schema_text(name: str) -> str:
     """Return the schema of a workflow as the file that comes with it."""
     return json.dumps(schema_of(name), indent=2, ensure_ascii=False) + "\n"
+
+
+_OF_NAMED: Final = {
+    "tasks": "Labelled windows on features of `gff`, by name: settings of `genomamba make-task`, and its parts.",
+    "data": "Labelled sequences of your own, by name: how they are read, and their parts.",
+}
+
+
+def _named(key: str, classes: tuple[type, ...]) -> dict[str, Any]:
+    """Return the schema of things by name, each with the settings of these classes; what has no default is required."""
+    settings = {name: setting for cls in classes for name, setting in settings_of(cls).items()}
+    needed = {"tasks": "feature", "data": "data"}[key]
+    kept = {name: setting for name, setting in settings.items() if name not in GIVEN or name == needed}
+    properties = {name: _property(setting, default=False) for name, setting in kept.items()}
+    properties[needed]["type"] = "string"
+    one = {"type": "object", "properties": properties, "required": [needed], "additionalProperties": False}
+    return {
+        "type": ["object", "null"],
+        "description": _OF_NAMED[key],
+        "propertyNames": {"pattern": NAME},
+        "additionalProperties": one,
+    }
 
 
 def _section(key: str, cls: type, *, optional: bool) -> dict[str, Any]:

@@ -34,6 +34,8 @@ GENOME = {
     "gff": [],
     "tasks": {},
     "data": {},
+    "reading": {},
+    "parts": {},
     "embed": "",
     "finetune": "",
     "predict": "--window 200",
@@ -117,11 +119,65 @@ def read_workflow(config, workflow_name):
         "labels": as_flags(config.get("merge")),
         "cohorts": read_cohorts(config["cohorts"]) if "cohorts" in config else {},
         "info": "--length 4096 --max-seconds 2",
-    }
+        "gff": as_list(config.get("gff")),
+        "embed": as_flags(config.get("embed")),
+        "finetune": as_flags(config.get("finetune")),
+        "predict": as_flags(config.get("predict")),
+    } | read_labelled(config)
     sizes = {
         key: config[key] for key in ("shard_records", "track_bases") if key in config
     }
     return {str(config["name"]): GENOME | genome | sizes}
+
+
+# Settings of labelled data that say which of it trains, validates and tests, and not how it is read; and those of them
+# that `genomamba make-task` does not take for itself.
+PARTS = (
+    "split_by",
+    "valid",
+    "test",
+    "test_share",
+    "valid_share",
+    "seed",
+    "near",
+    "drop_leaks",
+)
+PARTS_OF_TASKS = ("split_by", "test_share", "valid_share")
+
+
+def read_labelled(config):
+    """Return the tasks and the data of a configuration: options that make them, read them and part them, each by name."""
+    tasks, data = config.get("tasks") or {}, config.get("data") or {}
+    if both := sorted(set(tasks) & set(data)):
+        raise WorkflowError(
+            f"config: {both[0]!r} stands under tasks and under data; give one of them another name"
+        )
+    if tasks and not config.get("gff"):
+        raise WorkflowError(
+            "config: tasks are made from an annotation; name its file as gff"
+        )
+
+    def those(entry, parts, others=False):
+        return as_flags(
+            {
+                key: value
+                for key, value in entry.items()
+                if (key in parts) != others and key != "data"
+            }
+        )
+
+    return {
+        "tasks": {
+            name: those(entry, PARTS_OF_TASKS, others=True)
+            for name, entry in tasks.items()
+        },
+        "data": {name: entry["data"] for name, entry in data.items()},
+        "reading": {
+            name: those(entry, PARTS, others=True) for name, entry in data.items()
+        },
+        "parts": {name: those(entry, PARTS_OF_TASKS) for name, entry in tasks.items()}
+        | {name: those(entry, PARTS) for name, entry in data.items()},
+    }
 
 
 def check_config(config, schema, name):
@@ -242,6 +298,35 @@ def data_of(genomes, genome, name):
             f"genomes: {genome} has no task and no data {name!r}; it has {known}"
         )
     return entry["data"][name]
+
+
+def classified(genome):
+    """Return what is made of every task and all data of a genome: what stands in the configuration, and is not null."""
+    entry, folder = GENOMES[genome], f"results/{genome}"
+    made = {
+        "embed": "embeddings/{name}.npz",
+        "finetune": "finetuned/{name}/model.safetensors",
+        "predict": "predictions/{name}.bedgraph.gz",
+    }
+    asked = [path for key, path in made.items() if config.get(key) is not None]
+    names = [*entry["tasks"], *entry["data"]]
+    return [f"{folder}/{path.format(name=name)}" for name in names for path in asked]
+
+
+def genome_of(wildcards):
+    """Return the FASTA files that labelled data lie on: those of the genome where they are stretches of it."""
+    entry = GENOMES[wildcards.genome]
+    path = str(data_of(GENOMES, wildcards.genome, wildcards.data))
+    stretches = path.endswith((".bed", ".bed.gz"))
+    return entry["fasta"] if stretches else []
+
+
+def reading_of(wildcards, input):
+    """Return the options by which commands read labelled data."""
+    entry = GENOMES[wildcards.genome]
+    genome = [] if not input.fasta else [*entry["chrom_map"], "--fasta", *input.fasta]
+    reading = entry["reading"].get(wildcards.data, "")
+    return " ".join(word for word in (shlex.join(genome), reading) if word)
 
 
 def weights_of(wildcards):

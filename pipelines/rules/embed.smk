@@ -4,6 +4,7 @@ rule embed:
         model=weights_of,
         cost="results/{genome}/info.json",
         data=lambda wildcards: data_of(GENOMES, wildcards.genome, wildcards.data),
+        fasta=genome_of,
     output:
         table="results/{genome}/embeddings/{data}.{format}",
     log:
@@ -22,7 +23,8 @@ rule embed:
         gpu=config["gpu"],
     params:
         model=model_of,
+        reading=reading_of,
         options=lambda wildcards: GENOMES[wildcards.genome]["embed"],
     shell:
-        "genomamba embed {params.model:q} --data {input.data:q} {params.options}"
+        "genomamba embed {params.model:q} --data {input.data:q} {params.reading} {params.options}"
         " --threads {threads} --out {output.table:q} > {log:q} 2>&1"

@@ -3,6 +3,7 @@ rule finetune:
     input:
         model=weights_of,
         data=lambda wildcards: data_of(GENOMES, wildcards.genome, wildcards.data),
+        fasta=genome_of,
     output:
         model="results/{genome}/finetuned/{data}/model.safetensors",
         head="results/{genome}/finetuned/{data}/head.safetensors",
@@ -26,7 +27,11 @@ rule finetune:
     params:
         model=model_of,
         out=subpath(output.model, parent=True),
+        reading=reading_of,
+        parts=lambda wildcards: GENOMES[wildcards.genome]["parts"].get(
+            wildcards.data, ""
+        ),
         options=lambda wildcards: GENOMES[wildcards.genome]["finetune"],
     shell:
-        "genomamba finetune {params.model:q} --data {input.data:q} {params.options}"
+        "genomamba finetune {params.model:q} --data {input.data:q} {params.reading} {params.parts} {params.options}"
         " --threads {threads} --out {params.out:q} {resources.start} > {log:q} 2>&1"

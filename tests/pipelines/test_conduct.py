@@ -5,6 +5,7 @@ what they need when Snakemake starts each of them by itself, not that SLURM take
 """
 
 import gzip
+import json
 import os
 import signal
 import subprocess
@@ -162,3 +163,15 @@ def test_every_rule_says_what_it_takes():
         for text in file.read_text().split("\nrule ")[1:] if file.stem != "common" else ():
             for word in ("log:", "benchmark:", "conda:", "threads:", "mem_mb=", "runtime=", "gpu="):
                 assert word in text, f"{file.name}: {text.split(':')[0]} has no {word}"
+
+
+def test_classify_runs_on_the_example_and_reads_the_genome(tmp_path, pipeline):
+    folder = tmp_path / "new"
+    set_up("classify", folder)
+    pipeline(folder, "run", "classify", "--config", "config/config.yaml", "--", "--cores", "2")
+    figures = json.loads((folder / "results/yeast/finetuned/coding/figures.json").read_text())
+    assert 0 <= figures["members"][0]["figures"]["auroc"]["value"] <= 1
+    track = gzip.decompress((folder / "results/yeast/predictions/coding.bedgraph.gz").read_bytes()).decode()
+    assert int(track.splitlines()[-1].split("\t")[2]) > 230_000
+    said = pipeline(folder, "run", "classify", "--config", "config/config.yaml", "--", "--cores", "2")
+    assert "Nothing to be done" in said

@@ -58,7 +58,7 @@ def objects(schema):
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_nothing_that_a_schema_does_not_name_may_stand_in_a_configuration(name):
     found = list(objects(schema_of(name)))
-    assert len(found) == 1 + len(WORKFLOWS[name].sections)
+    assert len(found) == 1 + len(WORKFLOWS[name].sections) + len(WORKFLOWS[name].named)
     for one in found:
         assert one["additionalProperties"] is False
         assert all(each["description"] for each in one["properties"].values())
@@ -75,7 +75,8 @@ def test_the_configuration_that_init_writes_says_something_of_every_setting_and_
     config = yaml.safe_load(Path("config/config.yaml").read_text())
     assert set(config) == set(schema_of(name)["properties"])
     (genome,) = common.read_workflow(config, name).values()
-    assert all(Path(path).is_file() for path in (*genome["fasta"], *genome["cohorts"].values()))
+    named = (*genome["fasta"], *genome["gff"], *genome["cohorts"].values())
+    assert all(Path(path).is_file() for path in named)
     assert {"cores", "keep-going", "rerun-incomplete"} <= set(
         yaml.safe_load(Path("profiles/default/config.yaml").read_text())
     )
@@ -117,6 +118,62 @@ def test_a_fault_of_a_configuration_is_one_line(common, tmp_path, monkeypatch, s
     said = str(raised.value)
     assert said.startswith(message)
     assert "\n" not in said
+
+
+LABELLED_FAULTS = {
+    "unknown": (
+        {"gff": "a.gff", "tasks": {"coding": {"feature": "CDS", "lenght": 9}}},
+        "config: tasks.coding: 'lenght' is no setting of tasks.coding; did you mean length?",
+    ),
+    "no feature": (
+        {"gff": "a.gff", "tasks": {"coding": {"length": 9}}},
+        "config: tasks.coding: 'feature' is a required property",
+    ),
+    "no data": ({"data": {"ours": {"label_column": "y"}}}, "config: data.ours: 'data' is a required property"),
+    "a path as a name": ({"data": {"a/b": {"data": "a.tsv"}}}, "config: data: 'a/b' does not match"),
+    "no annotation": ({"tasks": {"coding": {"feature": "CDS"}}}, "config: tasks are made from an annotation; name"),
+    "twice": (
+        {"gff": "a.gff", "tasks": {"a": {"feature": "CDS"}}, "data": {"a": {"data": "a.tsv"}}},
+        "config: 'a' stands under tasks and under data",
+    ),
+}
+
+
+@pytest.mark.parametrize(("settings", "message"), LABELLED_FAULTS.values(), ids=LABELLED_FAULTS)
+def test_a_fault_of_labelled_data_is_one_line(common, settings, message):
+    with pytest.raises(common.WorkflowError) as raised:
+        common.read_workflow({"fasta": ["a.fa"], **settings}, "classify")
+    assert str(raised.value).startswith(message)
+    assert "\n" not in str(raised.value)
+
+
+def test_settings_of_labelled_data_go_to_the_commands_that_take_them(tmp_path, call):
+    for name in ("a b.fa", "genes.gff3", "peaks.bed", "ours.tsv"):
+        (tmp_path / name).write_text("")
+    config = {"fasta": "a b.fa", "model": "someone/model", "gff": "genes.gff3", "embed": {}, "finetune": {"epochs": 2}}
+    config["tasks"] = {"coding": {"feature": "CDS", "seed": 4, "test_share": 0.3}}
+    config["data"] = {
+        "peaks": {"data": "peaks.bed", "label_column": "kind", "test": ["chr2"]},
+        "ours": {"data": "ours.tsv", "split_by": "group"},
+    }
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    options = ("--dry-run", "--printshellcmds", "--configfile", "config.yaml")
+    said = call(tmp_path, "snakemake", "--snakefile", snakefile_of("classify"), *options)
+    made = {(line.split()[1], line.partition(" --data ")[2].split(" ")[0]): line for line in calls(said)}
+    tasks = "results/genome/tasks/coding.tsv.gz"
+    model = "someone/model --data"
+    expected = {
+        ("make-task", ""): "--gff genes.gff3 --feature=CDS --seed=4 --cache-dir",
+        ("embed", tasks): f"{model} {tasks} --threads",
+        ("embed", "peaks.bed"): f"{model} peaks.bed --fasta 'a b.fa' --label-column=kind --threads",
+        ("embed", "ours.tsv"): f"{model} ours.tsv --threads",
+        ("finetune", tasks): f"{model} {tasks} --test-share=0.3 --epochs=2 --threads",
+        ("finetune", "peaks.bed"): f"{model} peaks.bed --fasta 'a b.fa' --label-column=kind --test chr2 --epochs=2",
+        ("finetune", "ours.tsv"): f"{model} ours.tsv --split-by=group --epochs=2 --threads",
+    }
+    assert set(made) == {*expected, ("index", ""), ("info", "")}
+    for key, part in expected.items():
+        assert part in made[key], key
 
 
 def test_settings_become_options(common):
@@ -294,7 +351,7 @@ def test_a_workflow_is_a_module_of_others(project, call):
     assert " --cache-dir scored/results/made/cache " in commands["split"]
 
 
-@pytest.mark.parametrize("name", ["pretrain", "genome_track", "all"])
+@pytest.mark.parametrize("name", ["pretrain", "genome_track", "classify", "all"])
 def test_the_example_is_planned_as_init_leaves_it(name, tmp_path, call):
     set_up(name, tmp_path / "new")
     options = ("--dry-run", "--printshellcmds", "--configfile", "config/config.yaml")
@@ -302,6 +359,10 @@ def test_the_example_is_planned_as_init_leaves_it(name, tmp_path, call):
     expected = {
         "pretrain": {"index", "pretrain", "info", "evaluate", "report"},
         "genome_track": {"index", "pretrain", "info", "merge"},
-        "all": {"index", "pretrain", "info", "evaluate", "report", "merge", "split", "score"},
+        "classify": {"index", "pretrain", "info", "make-task", "embed", "finetune", "predict"},
+        "all": {
+            *("index", "pretrain", "info", "evaluate", "report", "merge", "split", "score"),
+            *("make-task", "finetune", "predict"),
+        },
     }
     assert {line.split()[1] for line in calls(said)} == expected[name]
