@@ -35,6 +35,7 @@ GENOME = {
     "tasks": {},
     "data": {},
     "embed": "",
+    "probe": "",
     "finetune": "",
     "predict": "--window 200",
 }
