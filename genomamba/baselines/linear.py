@@ -103,7 +103,7 @@ class _Linear(BaseEstimator):  # type: ignore[misc]
         with warnings.catch_warnings():
             # A path of weak penalties need not end at its optimum to be judged, and a class may be absent from a fold.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            warnings.filterwarnings("ignore", message="Label not .* is present in all training examples")
+            warnings.filterwarnings("ignore", message="Label .* is present in all training examples")
             if isinstance(solver, OneVsRestClassifier):
                 if weights is not None:
                     raise ConfigError("weights of sequences are for one class each, or for numbers; leave them out")
@@ -127,7 +127,7 @@ class _Scaled:
         if name in ("scaler", "solver"):
             raise AttributeError(name)
         asked = getattr(self.solver, name)
-        if name not in ("predict", "predict_proba"):
+        if name not in ("predict", "predict_proba", "decision_function"):
             return asked
         return lambda features: asked(self.scaler.transform(features))
 
@@ -165,8 +165,7 @@ class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
 
     def predict_proba(self, X: Any) -> Float64Array:
         """Return probabilities, (sequences, classes), in the order of `classes_`."""
-        probabilities: Float64Array = self.solver_.predict_proba(self._chosen_features(X))
-        return probabilities
+        return self._probabilities(self.solver_, self._chosen_features(X))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy; of several labels, the share of sequences whose labels are all right."""
@@ -176,8 +175,13 @@ class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
         single = LogisticRegression(C=1 / strength, max_iter=_MOST_STEPS)
         return single if targets.ndim == 1 else OneVsRestClassifier(single)
 
+    def _probabilities(self, solver: Any, features: Float32Array) -> Float64Array:
+        """Return what a fitted solver gives each class, (rows, classes)."""
+        probabilities: Float64Array = np.asarray(solver.predict_proba(features), np.float64)
+        return probabilities
+
     def _losses(self, solver: Any, features: Float32Array, targets: npt.NDArray[Any]) -> Float64Array:
-        probabilities = np.clip(solver.predict_proba(features).astype(np.float64), _SMALLEST, 1 - _SMALLEST)
+        probabilities = np.clip(self._probabilities(solver, features), _SMALLEST, 1 - _SMALLEST)
         if targets.ndim == 2:
             nats = np.where(targets.astype(bool), -np.log(probabilities), -np.log1p(-probabilities))
             return np.stack([((probabilities > 0.5) != targets).mean(1), nats.mean(1)])

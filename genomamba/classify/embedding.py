@@ -33,7 +33,7 @@ class Embedding:
 
     Attributes
     ----------
-    pool : {"mean", "max", "last", "none"}
+    pool : {"mean", "max", "last", "middle", "none"}
         Over the positions of a sequence, each strand in its own reading order; none keeps them all.
     layers : tuple of int
         Depths from 0 to num_layers, see `genomamba.model.LanguageModel.residual_streams`.
@@ -51,22 +51,21 @@ class Embedding:
     ) -> Embedding:
         """Check what was asked for, and fill in what was not.
 
-        Parameters
-        ----------
-        config : ModelConfig
-            Of the model.
-        alphabet : Alphabet
-            Of the model.
-        pool : {"mean", "max", "last", "none"}
-        layers : sequence of int
-            Below 0 they count from the last.
-        strand : {"+", "-", "mean", "both"}, optional
-            Default: both for an equivariant model, and + for others.
+            Parameters
+            ----------
+            config : ModelConfig
+                Of the model.
+            alphabet : Alphabet
+                Of the model.
+        XX : sequence of int
+                Below 0 they count from the last.
+            strand : {"+", "-", "mean", "both"}, optional
+                Default: both for an equivariant model, and + for others.
 
-        Raises
-        ------
-        ConfigError
-            For a layer that the model does not have, and for a second strand where there is none.
+            Raises
+            ------
+            ConfigError
+                For a layer that the model does not have, and for a second strand where there is none.
         """
         depth = config.num_layers
         for layer in layers:
@@ -182,6 +181,7 @@ def _embed_together(model: LanguageModel, pack: Sequence[_Read], embedding: Embe
 def _embed_stream(model: LanguageModel, read: _Read, embedding: Embedding, chunk: int, spill: Path | None) -> Tensor:
     """Embed a long sequence; where positions are pooled, no more than a piece of it is held."""
     found: list[list[Tensor]] = [[] for _ in embedding.layers]
+    starts = [0] * len(embedding.layers)
     for place, piece in stream_layers(model, pieces_of(read, chunk), embedding.layers, chunk=chunk, spill=spill):
         values, here = piece[0], found[place]
         match embedding.pool:
@@ -195,7 +195,13 @@ def _embed_stream(model: LanguageModel, read: _Read, embedding: Embedding, chunk
                 here[:] = [torch.maximum(here[0], most) if here else most]
             case "last":
                 here[:] = [values[-1]]
+            case "middle":
+                offsets = (position - starts[place] for position in _middle(len(read)))
+                here += [values[offset] for offset in offsets if 0 <= offset < len(values)]
+                starts[place] += len(values)
     dtype = model.embedding.weight.dtype
+    if embedding.pool == "middle":
+        found = [[(here[0] + here[1]) / 2] for here in found]
     if embedding.pool == "mean":
         found = [[(total / len(read)).to(dtype)] for (total,) in found]
     return torch.cat([torch.cat(here) for here in found], dim=-1).cpu()
@@ -209,4 +215,12 @@ def _pooled(values: Tensor, pool: Pool) -> Tensor:
             return values.amax(0)
         case "last":
             return values[-1]
+        case "middle":
+            first, second = _middle(len(values))
+            return (values[first] + values[second]) / 2
     return values
+
+
+def _middle(length: int) -> tuple[int, int]:
+    """Return the two positions in the middle; of an odd length the same one twice."""
+    return (length - 1) // 2, length // 2

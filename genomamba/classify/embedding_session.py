@@ -32,7 +32,7 @@ from genomamba.score.progress import Progress
 from genomamba.score.reading import Reading
 from genomamba.score.sequences import Source
 
-__all__ = ["embed"]
+__all__ = ["embed", "embed_labelled"]
 
 _log = logging.getLogger("genomamba")
 
@@ -68,13 +68,46 @@ def embed(name: str, config: EmbedConfig, data: DataConfig, *, emit: Callable[[s
     given = _given(config, data, alphabet, emit)
     part, parts = read_shard(config.shard)
     rows = range(len(given) * part // parts, len(given) * (part + 1) // parts)
-    work = _Work(model, given, rows, embedding, config)
+    work = _Work(model, given, rows, embedding, config.chunk, config.spill, config.shard)
     with Partial(out.with_name(f"{out.name}.partial"), work.plan(), work.numbers, force=config.force) as partial:
         work.run(partial)
         write_embeddings(out, work.table(partial))
         partial.remove()
     what = "bases" if embedding.pool == "none" else "sequences"
     emit(f"{out}: {work.offsets[-1]:,} {what}, {work.width:,} numbers each")
+
+
+def embed_labelled(
+    model: LanguageModel, data: Labelled, embedding: Embedding, cache: Path, *, chunk: int | None, spill: str | None
+) -> npt.NDArray[np.float32]:
+    """Embed labelled sequences.
+
+    Parameters
+    ----------
+    model : LanguageModel
+        In evaluation mode.
+    data : Labelled
+    embedding : Embedding
+    cache : Path
+        Folder that keeps what is done: an interrupted call goes on there, and a whole one removes it.
+    chunk, spill
+        See `embed_each`.
+
+    Returns
+    -------
+    (sequences, width), or without pooling (bases, width); float32
+
+    Raises
+    ------
+    RunError
+        Where a number is not finite, or the folder is of other sequences, settings or weights.
+    """
+    work = _Work(model, _Given(data), range(len(data)), embedding, chunk, spill, None)
+    with Partial(cache, work.plan(), work.numbers) as partial:
+        work.run(partial)
+        values = np.array(work.values(partial))
+        partial.remove()
+    return values
 
 
 class _Given:
@@ -128,7 +161,9 @@ class _Work:
     given: _Given
     rows: range
     embedding: Embedding
-    config: EmbedConfig
+    chunk: int | None
+    spill: str | None
+    shard: str | None
 
     @cached_property
     def width(self) -> int:
@@ -154,8 +189,8 @@ class _Work:
             "pool": self.embedding.pool,
             "layers": list(self.embedding.layers),
             "strand": self.embedding.strand,
-            "chunk": self.config.chunk or default_pass(self.model.config),
-            "shard": self.config.shard,
+            "chunk": self.chunk or default_pass(self.model.config),
+            "shard": self.shard,
         }
 
     def run(self, partial: Partial) -> None:
@@ -191,8 +226,8 @@ class _Work:
 
     def _embed(self, part: range, partial: Partial, progress: Progress) -> None:
         sources = (self.given.source(self.rows[place]) for place in part)
-        spill = None if self.config.spill is None else Path(self.config.spill)
-        found = embed_each(self.model, sources, self.embedding, chunk=self.config.chunk, spill=spill)
+        spill = None if self.spill is None else Path(self.spill)
+        found = embed_each(self.model, sources, self.embedding, chunk=self.chunk, spill=spill)
         for place, values in zip(part, found, strict=True):
             numbers = values.float().numpy()
             if not np.isfinite(numbers).all():
@@ -201,12 +236,16 @@ class _Work:
             partial.write(int(self.offsets[place]) * self.width, numbers)
             progress.add(int(self.lengths[place]))
 
-    def table(self, partial: Partial) -> Table:
-        """Return what was embedded, from the disk."""
+    def values(self, partial: Partial) -> npt.NDArray[np.float32]:
+        """Return what was embedded, from the disk: (sequences or bases, width)."""
         shape = (int(self.offsets[-1]), self.width)
-        values: npt.NDArray[np.float32] = np.zeros(shape, np.float32)
-        if values.size:
-            values = np.memmap(partial.folder / VALUES, np.float32, "r", shape=shape)
+        if not self.numbers:
+            return np.zeros(shape, np.float32)
+        return np.memmap(partial.folder / VALUES, np.float32, "r", shape=shape)
+
+    def table(self, partial: Partial) -> Table:
+        """Return what was embedded, and what is known of the sequences."""
+        values = self.values(partial)
         labelled = self.given.labelled
         if labelled is not None:
             labelled = labelled.select(np.arange(self.rows.start, self.rows.stop))

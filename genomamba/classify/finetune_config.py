@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from genomamba.classify.probe_config import DEFAULT_BASELINES, check_baselines, check_folds
 from genomamba.errors import ConfigError
 
 __all__ = ["FinetuneConfig", "PredictConfig"]
@@ -15,7 +16,10 @@ __all__ = ["FinetuneConfig", "PredictConfig"]
 class FinetuneConfig:
     """Everything that `genomamba finetune` can be told, beside the model and the data."""
 
-    SECTIONS: ClassVar[Mapping[str, str]] = {"revision": "Model", "pool": "Head", "freeze": "Training", "out": "Run"}
+    SECTIONS: ClassVar[Mapping[str, str]] = {
+        "revision": "Model", "pool": "Head", "freeze": "Training", "baselines": "Comparison",
+        "out": "Run",
+    }  # fmt: skip
     """First setting of each section, and the section's heading in the help."""
 
     # Model
@@ -61,6 +65,15 @@ class FinetuneConfig:
     """Train so many times, each with another part of all data to test on, in place of the parts of the data; 0: no."""
     repeats: int = 1
     """Train so many times, from seeds that follow one another."""
+    redraw_valid: bool = False
+    """With --repeats: take the part that validates anew from train and valid for each seed."""
+
+    # Comparison
+    baselines: tuple[str, ...] = DEFAULT_BASELINES
+    """What stands beside the result: none, or some of majority, k-mer, one-hot, cnn, random. random is the same
+    training from weights drawn anew."""
+    report: bool = True
+    """Write report.html into the run folder."""
 
     # Run
     out: str | None = None
@@ -81,10 +94,8 @@ class FinetuneConfig:
                 raise ConfigError(f"--{name.replace('_', '-')} is {value}; it must be above 0")
         if not self.learning_rate or not all(rate > 0 for rate in self.learning_rate):
             raise ConfigError(f"--learning-rate is {self.learning_rate}; give numbers above 0, such as 1e-3,3e-3")
-        if self.folds < 0 or self.folds == 1:
-            raise ConfigError(f"--folds is {self.folds}; it must be 2 or more, or 0 for none")
-        if self.folds and self.repeats > 1:
-            raise ConfigError("--folds trains once a fold and --repeats once a seed; give one of the two")
+        check_folds(self.folds, self.repeats)
+        check_baselines(self.baselines)
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"--dropout is {self.dropout}; it must be 0 or more, and below 1")
         if not 0 <= self.warmup <= 1:

@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import itertools
 import math
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from genomamba.alphabet import get_alphabet
 from genomamba.classify.classifier_files import HEAD_WEIGHTS, load_classifier, save_classifier
+from genomamba.classify.comparison import Contender
 from genomamba.classify.config import DataConfig, PartsConfig
+from genomamba.classify.contenders import Answer, baseline_answers, baselines_of, cost_of
+from genomamba.classify.evaluation import input_of, write_evaluation
 from genomamba.classify.examples import Examples
-from genomamba.classify.figures import figures_of
 from genomamba.classify.finetune_config import FinetuneConfig
 from genomamba.classify.fitting import Fit, FitSettings
-from genomamba.classify.labelled import SPLITS, Labelled
-from genomamba.classify.leaks import Leaks
+from genomamba.classify.heads import SequenceModel
+from genomamba.classify.losses import said_of
 from genomamba.classify.predicting import predict_logits
-from genomamba.classify.reading import load_data
-from genomamba.classify.splits import fold_splits, folds_of
-from genomamba.classify.starting import head_config, load_network, network_config, sequence_model
-from genomamba.classify.tables_out import Predicted, write_predictions
+from genomamba.classify.probe_config import check_baselines
+from genomamba.classify.starting import head_config, is_random, load_network, network_config, sequence_model
+from genomamba.classify.trials import Trial, Trials, load_trials
 from genomamba.errors import ConfigError, GenomambaError
 from genomamba.files import atomic_file, read_json, write_json
 from genomamba.model import count_parameters
@@ -40,18 +40,17 @@ from genomamba.train.signals import Signals
 
 __all__ = ["finetune"]
 
-TRAIN, VALID, TEST = range(len(SPLITS))
 _RESULT = "result.json"
 
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """One training: its folder below `members`, the parts of the data, the learning rate, and the seed."""
+    """One training: its folder below `members`, the trial, the learning rate, and whether its weights are drawn."""
 
     name: str
-    data: Labelled
+    trial: Trial
     learning_rate: float
-    seed: int
+    random: bool
 
 
 def finetune(
@@ -94,18 +93,22 @@ def finetune(
     threads = set_threads(config.threads)
     keep_freed_memory()
     shape = network_config(name, revision=config.revision, alphabet=config.alphabet)
-    data, leaks = load_data(data_config, parts, get_alphabet(shape.alphabet), emit=emit)
-    members = list(_members(data, config, parts))
+    trials = load_trials(
+        data_config, parts, get_alphabet(shape.alphabet), folds=config.folds, repeats=config.repeats,
+        redraw=config.redraw_valid, emit=emit,
+    )  # fmt: skip
+    if len(config.learning_rate) > 1 and not trials.each[0].valid.size:
+        raise ConfigError("--learning-rate has several values, and nothing validates to choose by; give --valid-share")
     folder = RunFolder(path, resume=config.resume, force=config.force)
-    folder.start(command=command, inputs=[_input(data)], threads=threads, model=name)
+    folder.start(command=command, inputs=[input_of(trials.data)], threads=threads, model=name)
     kept = dataclasses.replace(config, resume=False, force=False)
     folder.write_config(kept)
     folder.write_config(data_config, "data.yaml")
     folder.write_config(parts, "parts.yaml")
     with Signals() as signals:
-        run = _Run(name, config, folder, signals, emit)
+        run = _Run(name, config, trials, folder, signals, emit)
         try:
-            run.run(members, leaks)
+            run.run()
         except GenomambaError:
             folder.finish(status="failed")
             raise
@@ -116,54 +119,93 @@ def finetune(
     return 0
 
 
-def _members(data: Labelled, config: FinetuneConfig, given: PartsConfig) -> Iterator[_Member]:
-    """List the trainings: learning rates first, of which one is chosen; then folds, or seeds."""
-    rates, seed = config.learning_rate, given.seed
-    assert data.splits is not None
-    if config.folds:
-        assert data.labels is not None
-        fold = folds_of(data.labels, len(data), config.folds, groups=data.groups, seed=seed)
-        share = given.valid_share
-        parts = [fold_splits(data, fold, number, share, seed) for number in range(config.folds)]
-        names = [(f"fold-{number}", part, seed) for number, part in enumerate(parts)]
-    else:
-        names = [(f"seed-{seed + number}", data, seed + number) for number in range(config.repeats)]
-    first = names[0][1]
-    assert first.splits is not None
-    if len(rates) > 1 and not (first.splits == VALID).any():
-        raise ConfigError("--learning-rate has several values, and nothing validates to choose by; give --valid-share")
-    for (member, part, number), rate in itertools.product(names, rates):
-        yield _Member(f"{member}/lr-{rate:g}" if len(rates) > 1 else member, part, rate, number)
+@dataclass(frozen=True, slots=True)
+class _Trained:
+    """The training of one trial whose learning rate was chosen; all that were made for it took `seconds`."""
+
+    member: _Member
+    result: dict[str, Any]
+    swept: list[dict[str, Any]]
+    seconds: float
 
 
 class _Run:
     """From the data to the figures."""
 
     def __init__(
-        self, name: str, config: FinetuneConfig, folder: RunFolder, signals: Signals, emit: Callable[[str], None]
+        self,
+        name: str,
+        config: FinetuneConfig,
+        trials: Trials,
+        folder: RunFolder,
+        signals: Signals,
+        emit: Callable[[str], None],
     ) -> None:
-        self.name, self.config, self.folder, self.signals, self.emit = name, config, folder, signals, emit
+        self.name, self.config, self.trials = name, config, trials
+        self.folder, self.signals, self.emit = folder, signals, emit
         self.status = "failed"
 
-    def run(self, members: list[_Member], leaks: Leaks) -> None:
-        """Train all members, choose learning rates, score what tests, and leave the model."""
-        chosen: list[tuple[_Member, dict[str, Any]]] = []
-        swept = []
-        # Learning rates of a fold, or of a seed, follow one another.
-        for _, same in itertools.groupby(members, key=lambda member: (id(member.data), member.seed)):
+    def run(self) -> None:
+        """Train, choose learning rates, score what tests beside the baselines, and leave the model."""
+        names, left_out = baselines_of(check_baselines(self.config.baselines), self.trials.data)
+        tests = bool(self.trials.tested.size)
+        if "random" in names and (self.config.random_weights or is_random(self.name)):
+            names.remove("random")
+            left_out["random"] = "the model itself has weights that were drawn"
+        trained = self._train_all(random=False)
+        drawn = self._train_all(random=True) if tests and trained and "random" in names else []
+        if trained is None or drawn is None:
+            self.status = "stopped"
+            return
+        best = min(trained, key=lambda one: _rank(one.result))
+        self._keep(best.member)
+        facts = {
+            "random_weights": self.config.random_weights,
+            "kept": best.member.name,
+            "learning_rates": [one.swept for one in trained if len(one.swept) > 1],
+            "trained": [one.result for one in trained],
+        }
+        if not tests:
+            self.folder.write_json("figures.json", {"model": self.name, **facts})
+            self.emit("nothing tests, so there is no figure")
+        else:
+            self._compare(trained, drawn, names, left_out, facts)
+        self.status = "finished"
+        self.emit(f"{self.folder.path}: the model of {best.member.name}, for genomamba predict")
+
+    def _compare(
+        self, trained: list[_Trained], drawn: list[_Trained], names: list[str], left_out: dict[str, str],
+        facts: dict[str, Any],
+    ) -> None:  # fmt: skip
+        contenders = [Contender(name="finetuned", is_baseline=False, answers=[self._answer(one) for one in trained])]
+        for name in names:
+            tell(f"baseline: {name}")
+            if name == "random":
+                answers = [self._answer(one) for one in drawn]
+            else:
+                answers = baseline_answers(name, self.trials)
+            contenders.append(Contender(name=name, is_baseline=True, answers=answers))
+        write_evaluation(
+            self.folder.path, self.trials, contenders, name=self.name, what=_what(self.config), left_out=left_out,
+            report=self.config.report, emit=self.emit, facts=facts,
+        )  # fmt: skip
+
+    def _train_all(self, *, random: bool) -> list[_Trained] | None:
+        """Train every trial with each learning rate, and choose one; None where a signal asked to leave."""
+        rates, found = self.config.learning_rate, []
+        for trial in self.trials.each:
             results = []
-            for member in same:
+            for rate in rates:
+                name = f"random/{trial.name}" if random else trial.name
+                member = _Member(f"{name}/lr-{rate:g}" if len(rates) > 1 else name, trial, rate, random)
                 result = self._train(member)
                 if result is None:
-                    self.status = "stopped"
-                    return
+                    return None
                 results.append((member, result))
-            if len(results) > 1:
-                swept.append([{"learning_rate": m.learning_rate, "valid_loss": r["valid_loss"]} for m, r in results])
-            chosen.append(
-                min(results, key=lambda one: np.inf if one[1]["valid_loss"] is None else one[1]["valid_loss"])
-            )
-        self._finish(chosen, swept, leaks)
+            swept = [{"learning_rate": one.learning_rate, "valid_loss": r["valid_loss"]} for one, r in results]
+            member, result = min(results, key=lambda one: _rank(one[1]))
+            found.append(_Trained(member, result, swept, sum(r["seconds"] for _, r in results)))
+        return found
 
     def _train(self, member: _Member) -> dict[str, Any] | None:
         """Train one member, or return what is known of one that is done; None where a signal asked to leave."""
@@ -171,13 +213,12 @@ class _Run:
         if (place / _RESULT).is_file():
             found: dict[str, Any] = read_json(place / _RESULT)
             return found
-        config, data = self.config, member.data
+        config, trial = self.config, member.trial
+        data, train, valid, test = trial.data, trial.train, trial.valid, trial.test
         assert data.labels is not None
-        assert data.splits is not None
-        train, valid, test = (np.flatnonzero(data.splits == part) for part in range(len(SPLITS)))
         network = load_network(
-            self.name, revision=config.revision, alphabet=config.alphabet, random_weights=config.random_weights,
-            seed=member.seed,
+            self.name, revision=config.revision, alphabet=config.alphabet,
+            random_weights=config.random_weights or member.random, seed=trial.seed,
         )  # fmt: skip
         head = head_config(
             network.config, data.labels, pool=config.pool, hidden=config.hidden, dropout=config.dropout, train=train,
@@ -198,7 +239,7 @@ class _Run:
         if not fitted.is_whole:
             return None
         result = {
-            "member": member.name, "seed": member.seed, "learning_rate": member.learning_rate,
+            "member": member.name, "seed": trial.seed, "learning_rate": member.learning_rate,
             "train": len(train), "valid": len(valid), "test": len(test), "parameters": count_parameters(model),
             "epochs": fitted.epochs, "steps": fitted.steps, "best_step": fitted.best_step,
             "valid_loss": fitted.valid_loss, "seconds": round(fitted.seconds, 1),
@@ -208,54 +249,35 @@ class _Run:
         write_json(place / _RESULT, result)
         return result
 
-    def _finish(self, chosen: list[tuple[_Member, dict[str, Any]]], swept: list[Any], leaks: Leaks) -> None:
-        path, rows = self.folder.path, []
-        for member, result in chosen:
-            figures, predicted = self._test(member)
-            rows.append(result | {"figures": figures})
-            if predicted is not None:
-                with atomic_file(path / "members" / member.name / "predictions.tsv") as temporary:
-                    write_predictions(temporary, ".tsv", [predicted])
-        best = min(rows, key=_rank)
-        source = path / "members" / best["member"]
+    def _keep(self, member: _Member) -> None:
+        """Put a model into the run folder itself."""
+        source = self.folder.path / "members" / member.name
         for name in ("model.safetensors", HEAD_WEIGHTS, "config.json"):
-            with atomic_file(path / name) as temporary:
+            with atomic_file(self.folder.path / name) as temporary:
                 shutil.copyfile(source / name, temporary)
-        evaluation = {
-            "protocol": _protocol(self.config),
-            "model": self.name,
-            "random_weights": self.config.random_weights,
-            "kept": best["member"],
-            "leaks": int(leaks.row.size),
-            "learning_rates": swept,
-            "members": rows,
-            "test": _over_members(rows),
-        }
-        self.folder.write_json("figures.json", evaluation)
-        self.status = "finished"
-        self.emit(_in_words(evaluation))
-        self.emit(f"{path}: the model of {best['member']}, for genomamba predict")
 
-    def _test(self, member: _Member) -> tuple[dict[str, Any], Predicted | None]:
-        """Return the figures of the test part, and what is said of it; nothing where there is none."""
-        assert member.data.splits is not None
-        rows = np.flatnonzero(member.data.splits == TEST)
-        if not rows.size:
-            return {}, None
-        part = member.data.select(rows)
-        assert part.labels is not None
+    def _answer(self, trained: _Trained) -> Answer:
+        """Return what a model says of the test part."""
+        member, trial = trained.member, trained.member.trial
         model = load_classifier(self.folder.path / "members" / member.name)
-        logits = predict_logits(model, part.sequences)
-        names = [part.name(row) for row in range(len(part))]
-        predicted = Predicted.of(model.config, names, part.sequences.lengths, logits, part.labels)
-        return figures_of(model.config, logits, part.labels.values), predicted
+        cost = None
+        if trial.valid.size:
+            examples, kind = Examples.of(trial.data), model.config.kind
+            cost = cost_of(kind, _said(model, trial, trial.valid), examples.targets(trial.valid))
+        parameters = count_parameters(model)
+        return Answer(
+            said=_said(model, trial, trial.test), cost=cost, judged_by="the part that says when to stop",
+            parameters=parameters, trained=count_parameters(model.head) if self.config.freeze else parameters,
+            seconds=trained.seconds, chosen={"learning_rate": member.learning_rate, "epochs": trained.result["epochs"]},
+        )  # fmt: skip
 
     def _facts(self, member: _Member) -> dict[str, Any]:
         """Return what the model says of its training."""
         config = self.config
         return {
-            "objective": "labels", "base_model": self.name, "random_weights": config.random_weights,
-            "network_trained": not config.freeze, "seed": member.seed, "learning_rate": member.learning_rate,
+            "objective": "labels", "base_model": self.name,
+            "random_weights": config.random_weights or member.random, "network_trained": not config.freeze,
+            "seed": member.trial.seed, "learning_rate": member.learning_rate,
         }  # fmt: skip
 
 
@@ -268,50 +290,15 @@ def _settings(config: FinetuneConfig, member: _Member) -> FitSettings:
     return FitSettings(
         freeze=config.freeze, augment=config.strand == "random", epochs=config.epochs, batch_size=config.batch_size,
         learning_rate=member.learning_rate, weight_decay=config.weight_decay, warmup=config.warmup, clip=config.clip,
-        class_weight=config.class_weight, patience=config.patience, seed=member.seed,
+        class_weight=config.class_weight, patience=config.patience, seed=member.trial.seed,
     )  # fmt: skip
 
 
-def _input(data: Labelled) -> dict[str, Any]:
-    """Return what was learnt from, as run.json keeps it: a run does not go on with other data."""
-    assert data.labels is not None
-    assert data.splits is not None
-    arrays = [data.sequences.symbols, data.sequences.borders, data.labels.values, data.splits]
-    digest = hashlib.sha256(repr(data.labels.classes).encode())
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return {"path": data.origin, "bytes": int(data.sequences.symbols.size), "sha256": digest.hexdigest()}
+def _what(config: FinetuneConfig) -> str:
+    trained = "the head alone is trained" if config.freeze else "all weights are trained"
+    drawn = ", from weights that were drawn" if config.random_weights else ""
+    return f"fine-tuned: {trained}{drawn}, pool {config.pool}, strand {config.strand or 'by the model'}"
 
 
-def _protocol(config: FinetuneConfig) -> str:
-    if config.folds:
-        return f"{config.folds}-fold cross-validation, a part of each training part validates"
-    seeds = "1 seed" if config.repeats == 1 else f"{config.repeats} seeds"
-    return f"parts of the data as given or drawn, {seeds}"
-
-
-def _over_members(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return mean and deviation of each figure over folds, or seeds."""
-    found = {}
-    for name in rows[0]["figures"]:
-        values = [row["figures"][name]["value"] for row in rows if row["figures"][name]["value"] is not None]
-        if values:
-            deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
-            found[name] = {"mean": float(np.mean(values)), "deviation": deviation, "members": len(values)}
-    return found
-
-
-def _in_words(evaluation: dict[str, Any]) -> str:
-    if not evaluation["test"]:
-        return "nothing tests, so there is no figure"
-    lines = [f"test: {evaluation['protocol']}"]
-    single = len(evaluation["members"]) == 1
-    for name, found in evaluation["test"].items():
-        if single:
-            one = evaluation["members"][0]["figures"][name]
-            interval = "" if one["low"] is None else f" ({one['low']:.4f} to {one['high']:.4f})"
-            lines.append(f"{name:>12}  {one['value']:.4f}{interval}, {one['rows']:,} labels")
-        else:
-            spread = "" if found["deviation"] is None else f", deviation {found['deviation']:.4f}"
-            lines.append(f"{name:>12}  {found['mean']:.4f}, mean of {found['members']}{spread}")
-    return "\n".join(lines)
+def _said(model: SequenceModel, trial: Trial, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    return said_of(model.config, predict_logits(model, trial.data.sequences.select(rows)))

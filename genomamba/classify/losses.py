@@ -10,7 +10,7 @@ from torch import Tensor
 
 from genomamba.classify.heads import HeadConfig
 
-__all__ = ["label_losses", "probabilities_of", "to_targets", "values_of"]
+__all__ = ["label_losses", "probabilities_of", "said_of", "to_targets", "values_of"]
 
 
 def to_targets(config: HeadConfig, values: npt.NDArray[np.generic]) -> Tensor:
@@ -65,3 +65,8 @@ def values_of(config: HeadConfig, logits: Tensor) -> npt.NDArray[np.float64]:
     """Return the numbers of a regression, (labels,), float64."""
     values: npt.NDArray[np.float64] = logits[:, 0].double().cpu().numpy() * config.scale + config.mean
     return values
+
+
+def said_of(config: HeadConfig, logits: Tensor) -> npt.NDArray[np.float64]:
+    """Return the numbers of a regression, else the probability of each class."""
+    return values_of(config, logits) if config.kind == "regression" else probabilities_of(config, logits)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
 
 from genomamba.alphabet import Alphabet
 from genomamba.classify.config import DataConfig, PartsConfig
 from genomamba.classify.folders import read_folder
-from genomamba.classify.labelled import Labelled
+from genomamba.classify.labelled import SPLITS, Labelled
 from genomamba.classify.leaks import Leaks, drop_leaks, find_leaks, write_leaks
 from genomamba.classify.splits import assign_splits, check_trainable
 from genomamba.classify.stretches import cut_contigs, read_base_labels, read_bed_table, read_stretches
@@ -89,10 +92,20 @@ def read_data(config: DataConfig, alphabet: Alphabet, *, labels_needed: bool = T
 
 
 def report_leaks(
-    data: Labelled, near: float, *, drop: bool, emit: Callable[[str], None], table: str | None = None
+    data: Labelled,
+    near: float,
+    *,
+    drop: bool,
+    emit: Callable[[str], None],
+    table: str | None = None,
+    part: npt.NDArray[np.int8] | None = None,
+    parts: Sequence[str] = SPLITS,
 ) -> tuple[Labelled, Leaks]:
-    """Say what leaks between the parts of data, write it to a table, and leave it out where that is asked for."""
-    leaks = find_leaks(data, near)
+    """Say what leaks between the parts of data, write it to a table, and leave it out where that is asked for.
+
+    Parts other than those of the data are given as `find_leaks` takes them.
+    """
+    leaks = find_leaks(data, near, part=part, parts=parts)
     for line in leaks.in_words(data):
         emit(line)
     if table is not None:

@@ -14,7 +14,7 @@ from genomamba.errors import ConfigError
 from genomamba.model import LanguageModel
 from genomamba.model.checkpoint import load_model, open_checkpoint
 
-__all__ = ["head_config", "load_network", "network_config", "sequence_model"]
+__all__ = ["head_config", "is_random", "load_network", "network_config", "sequence_model"]
 
 
 def network_config(model: str | Path, *, revision: str | None = None, alphabet: str | None = None) -> ModelConfig:
@@ -24,6 +24,11 @@ def network_config(model: str | Path, *, revision: str | None = None, alphabet: 
             raise ConfigError(f"{model} is a preset, which has no revision, and reads dna; leave both out")
         return shape
     return open_checkpoint(model, revision=revision, alphabet=alphabet).config
+
+
+def is_random(model: str | Path) -> bool:
+    """Tell whether MODEL is a preset, whose weights are drawn."""
+    return _preset(model) is not None
 
 
 def load_network(

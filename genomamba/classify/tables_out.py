@@ -13,8 +13,8 @@ import numpy.typing as npt
 from torch import Tensor
 
 from genomamba.classify.heads import HeadConfig
-from genomamba.classify.labels import JOINT, Labels
-from genomamba.classify.losses import probabilities_of, values_of
+from genomamba.classify.labels import JOINT, Kind, Labels
+from genomamba.classify.losses import said_of
 from genomamba.score.tracks import open_parquet, open_text
 
 __all__ = ["TABLES", "Predicted", "write_predictions"]
@@ -54,23 +54,46 @@ class Predicted:
         places : dict, optional
             Columns that stand in the place of `name`: those of a stretch of a genome.
         """
-        columns: dict[str, Sequence[Any]] = {"name": names} if places is None else dict(places)
-        if config.kind == "per-base":
-            columns = {"name": np.repeat(np.array(names, object), lengths).tolist()}
-            columns["position"] = np.concatenate([np.arange(length) for length in lengths]).tolist()
-        if labels is not None and config.kind != "per-base":
-            columns["label"] = [labels.text(row) for row in range(len(names))]
-        elif labels is not None:
-            columns["label"] = [labels.classes[value] for value in labels.values]
-        if config.kind == "regression":
-            return cls(columns | {"prediction": values_of(config, logits).tolist()})
-        probabilities = probabilities_of(config, logits)
-        if config.kind == "multi":
-            rows = [[config.classes[column] for column in np.flatnonzero(row > 0.5)] for row in probabilities]
-            columns["prediction"] = [JOINT.join(row) for row in rows]
-        else:
-            columns["prediction"] = [config.classes[column] for column in probabilities.argmax(1)]
-        return cls(columns | {f"p_{name}": probabilities[:, i].tolist() for i, name in enumerate(config.classes)})
+        columns = _columns_before(config.kind, names, lengths, labels, places)
+        return cls(columns | _columns_said(config.kind, config.classes, said_of(config, logits)))
+
+    @classmethod
+    def of_said(
+        cls, labels: Labels, names: Sequence[str], lengths: npt.NDArray[np.int64], said: npt.NDArray[np.float64]
+    ) -> Predicted:
+        """Make the columns of what is true and of probabilities, (rows, classes), or numbers, (rows,)."""
+        before = _columns_before(labels.kind, names, lengths, labels, None)
+        return cls(before | _columns_said(labels.kind, labels.classes, said))
+
+
+def _columns_before(
+    kind: Kind,
+    names: Sequence[str],
+    lengths: npt.NDArray[np.int64],
+    labels: Labels | None,
+    places: dict[str, Sequence[Any]] | None,
+) -> dict[str, Sequence[Any]]:
+    """Return what stands before that which is said: which row it is, and what is true."""
+    columns: dict[str, Sequence[Any]] = {"name": names} if places is None else dict(places)
+    if kind == "per-base":
+        columns = {"name": np.repeat(np.array(names, object), lengths).tolist()}
+        columns["position"] = np.concatenate([np.arange(length) for length in lengths]).tolist()
+    if labels is not None and kind != "per-base":
+        columns["label"] = [labels.text(row) for row in range(len(names))]
+    elif labels is not None:
+        columns["label"] = [labels.classes[value] for value in labels.values]
+    return columns
+
+
+def _columns_said(kind: Kind, classes: Sequence[str], said: npt.NDArray[np.float64]) -> dict[str, Sequence[Any]]:
+    if kind == "regression":
+        return {"prediction": said.tolist()}
+    if kind == "multi":
+        rows = [[classes[column] for column in np.flatnonzero(row > 0.5).tolist()] for row in said]
+        predicted = [JOINT.join(row) for row in rows]
+    else:
+        predicted = [classes[column] for column in said.argmax(1).tolist()]
+    return {"prediction": predicted} | {f"p_{name}": said[:, i].tolist() for i, name in enumerate(classes)}
 
 
 def write_predictions(path: Path, suffix: str, parts: Iterable[Predicted]) -> int:

@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "evaluate": "what a held-out base costs with more and more context: table and plot",
     "generate": "write sequences that a model draws",
     "embed": "what a model makes of sequences, as numbers for each of them or for each base",
+    "probe": "how well a model's embeddings tell labels, beside baselines",
     "finetune": "train a model, or a head over it, to tell labels from sequences",
     "predict": "what a model with a head says of sequences, or of a genome window by window",
     "make-task": "labelled sequences from the genes of a genome: splice sites, start codons, coding sequence",

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from genomamba.metrics.bootstrap import known_rows
 from genomamba.metrics.weighted import METRICS, Metric, reason_against
 
-__all__ = ["accuracy", "auprc", "auroc", "expected_calibration_error", "macro_f1", "mcc", "pearson", "spearman"]
+__all__ = ["accuracy", "auprc", "auroc", "expected_calibration_error", "f1", "macro_f1", "mcc", "pearson", "spearman"]
 
 
 def auroc(truth: npt.ArrayLike, scores: npt.ArrayLike) -> float:
@@ -85,6 +85,11 @@ def mcc(truth: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
 def macro_f1(truth: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
     """Return the mean over classes, each any number, of the harmonic mean of precision and recall."""
     return _value("macro_f1", truth, predicted)
+
+
+def f1(truth: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
+    """Return the harmonic mean of precision and recall of the rows that are 1; both columns are 0 or 1."""
+    return _value("f1", truth, predicted)
 
 
 def expected_calibration_error(truth: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:

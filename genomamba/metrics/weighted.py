@@ -17,7 +17,7 @@ __all__ = ["METRICS", "STRATIFIED", "Metric", "Statistic", "reason_against"]
 Float64Array = npt.NDArray[np.float64]
 
 Metric = Literal[
-    "auroc", "auprc", "spearman", "pearson", "accuracy", "mcc", "macro_f1", "expected_calibration_error"
+    "auroc", "auprc", "spearman", "pearson", "accuracy", "mcc", "macro_f1", "f1", "expected_calibration_error"
 ]  # fmt: skip
 
 Statistic = Callable[[Float64Array], Float64Array]
@@ -109,6 +109,12 @@ def macro_f1(truth: Float64Array, predicted: Float64Array) -> Statistic:
     return of
 
 
+def f1(truth: Float64Array, predicted: Float64Array) -> Statistic:
+    """Return the harmonic mean of precision and recall of the rows that are 1, be it as truth or as prediction."""
+    right, found = truth * predicted, truth + predicted
+    return lambda weights: _divided(2 * (weights @ right), weights @ found)
+
+
 def expected_calibration_error(truth: Float64Array, probabilities: Float64Array) -> Statistic:
     """Return the mean distance of probability and frequency over equal bins, each weighing as many rows as it has."""
     bins = np.minimum((probabilities * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
@@ -128,13 +134,14 @@ METRICS: Final[dict[str, Callable[[Float64Array, Float64Array], Statistic]]] = {
     "accuracy": accuracy,
     "mcc": mcc,
     "macro_f1": macro_f1,
+    "f1": f1,
     "expected_calibration_error": expected_calibration_error,
 }
 
 STRATIFIED: Final = ("auroc", "auprc")
 """Those whose resamples have as many rows of each class as there are."""
 
-_OF_TWO_CLASSES: Final = (*STRATIFIED, "expected_calibration_error")
+_OF_TWO_CLASSES: Final = (*STRATIFIED, "f1", "expected_calibration_error")
 _CORRELATIONS: Final = ("spearman", "pearson")
 
 
@@ -144,8 +151,12 @@ def reason_against(metric: Metric, truth: Float64Array, scores: Float64Array) ->
         raise ValueError(f"{metric}: the truth has other values than 0 and 1")
     if metric == "expected_calibration_error" and truth.size and not 0 <= scores.min() <= scores.max() <= 1:
         raise ValueError(f"{metric}: probabilities run from {scores.min():g} to {scores.max():g}, expected 0 to 1")
+    if metric == "f1" and not np.isin(scores, (0, 1)).all():
+        raise ValueError(f"{metric}: predictions have other values than 0 and 1")
     if not truth.size:
         return "no row has both a truth and a score"
+    if metric == "f1" and not (truth.any() or scores.any()):
+        return f"none of {truth.size:,} rows is positive, in truth or as predicted"
     if metric in STRATIFIED and truth.min() == truth.max():
         return f"all {truth.size:,} rows are {'positive' if truth[0] else 'negative'}"
     if metric in _CORRELATIONS and (np.ptp(truth) == 0 or np.ptp(scores) == 0):

@@ -14,7 +14,8 @@ from genomamba.settings import from_yaml, settings_of, to_yaml
 __all__ = ["RunFolder", "check_free"]
 
 FILES = (
-    "config.yaml", "dataset.json", "metrics.jsonl", "metrics.csv", "evaluation.json", "figures.json", "report.html",
+    "config.yaml", "dataset.json", "metrics.jsonl", "metrics.csv", "evaluation.json", "figures.json", "figures.tsv",
+    "predictions.tsv", "report.html",
     "model.safetensors", "head.safetensors", "config.json", "data.yaml", "parts.yaml", "README.md", "run.json",
 )  # fmt: skip
 # Of a run that goes on: where it is, how it is run, how long, and how often it is looked at.

@@ -37,6 +37,7 @@ GENOME = {
     "reading": {},
     "parts": {},
     "embed": "",
+    "probe": "",
     "finetune": "",
     "predict": "--window 200",
 }

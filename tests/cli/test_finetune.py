@@ -14,7 +14,8 @@ from genomamba.config import ModelConfig
 from genomamba.model import LanguageModel
 from genomamba.model.checkpoint import save_model
 
-QUICK = ("--epochs", "2", "--batch-size", "10", "--threads", "1", "--learning-rate", "1e-2")
+ALONE = ("--baselines", "none", "--no-report")
+QUICK = ("--epochs", "2", "--batch-size", "10", "--threads", "1", "--learning-rate", "1e-2", *ALONE)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def table(tmp_path_factory):
 def run_folder(trunk, table, tmp_path_factory):
     """A model with a head."""
     out = tmp_path_factory.mktemp("runs") / "run"
-    options = ("--epochs", "8", "--batch-size", "10", "--threads", "1", "--learning-rate", "2e-2")
+    options = ("--epochs", "8", "--batch-size", "10", "--threads", "1", "--learning-rate", "2e-2", *ALONE)
     assert main(["finetune", str(trunk), "--data", str(table), "--out", str(out), *options]) == 0
     return out
 
@@ -59,22 +60,23 @@ def heads(folder):
 
 def test_a_run_leaves_a_model_its_figures_and_what_it_was_told(run_folder, table):
     assert {path.name for path in run_folder.iterdir()} == {
-        "config.json", "config.yaml", "data.yaml", "figures.json", "head.safetensors", "members",
-        "model.safetensors", "parts.yaml", "run.json",
+        "config.json", "config.yaml", "data.yaml", "figures.json", "figures.tsv", "head.safetensors", "members",
+        "model.safetensors", "parts.yaml", "predictions.tsv", "run.json",
     }  # fmt: skip
     evaluation = json.loads((run_folder / "figures.json").read_text())
-    figure = evaluation["members"][0]["figures"]["accuracy"]
+    (finetuned,) = evaluation["contenders"]
+    figure = finetuned["figures"]["accuracy"]
     assert figure["rows"] == 14
     assert figure["low"] <= figure["value"] <= figure["high"]
     assert json.loads((run_folder / "run.json").read_text())["status"] == "finished"
-    predictions = (run_folder / "members" / "seed-0" / "predictions.tsv").read_text().splitlines()
-    assert predictions[0].split("\t") == ["name", "label", "prediction", "p_poor", "p_rich"]
-    right = [line.split("\t")[1] == line.split("\t")[2] for line in predictions[1:]]
+    predictions = (run_folder / "predictions.tsv").read_text().splitlines()
+    assert predictions[0].split("\t") == ["trial", "name", "label", "prediction", "p_poor", "p_rich"]
+    right = [line.split("\t")[2] == line.split("\t")[3] for line in predictions[1:]]
     assert np.mean(right) == figure["value"]
     loaded = genomamba.SequenceClassifier.load(run_folder)
     assert loaded.classes_.tolist() == ["poor", "rich"]
     texts = [line.split("\t")[1] for line in table.read_text().splitlines()[47:]]
-    assert loaded.predict(texts).tolist() == [line.split("\t")[2] for line in predictions[1:]]
+    assert loaded.predict(texts).tolist() == [line.split("\t")[3] for line in predictions[1:]]
     assert genomamba.from_pretrained(run_folder).config.d_model == 8
 
 
@@ -119,13 +121,11 @@ def test_every_sequence_is_tested_in_one_fold(trunk, table, tmp_path):
     out = tmp_path / "run"
     assert main(["finetune", str(trunk), "--data", str(table), "--out", str(out), *QUICK, "--folds", "3"]) == 0
     evaluation = json.loads((out / "figures.json").read_text())
-    assert [row["test"] for row in evaluation["members"]] == [20, 20, 20]
-    assert evaluation["test"]["accuracy"]["members"] == 3
-    names = [
-        line.split("\t")[0]
-        for number in range(3)
-        for line in (out / "members" / f"fold-{number}" / "predictions.tsv").read_text().splitlines()[1:]
-    ]
+    (finetuned,) = evaluation["contenders"]
+    assert [row["test"] for row in finetuned["members"]] == [20, 20, 20]
+    assert finetuned["over_members"]["accuracy"]["members"] == 3
+    assert finetuned["figures"]["accuracy"]["rows"] == 60
+    names = [line.split("\t")[1] for line in (out / "predictions.tsv").read_text().splitlines()[1:]]
     assert sorted(names) == sorted(f"s{i}" for i in range(60))
 
 
@@ -135,13 +135,37 @@ def test_only_the_head_is_trained_where_that_is_asked_for(trunk, table, tmp_path
     assert main([*given, "--freeze", "--repeats", "2"]) == 0
     assert weights(out) == weights(trunk)
     figures = json.loads((out / "figures.json").read_text())
-    assert figures["test"]["accuracy"]["members"] == 2
-    losses = {row["member"]: row["valid_loss"] for row in figures["members"]}
+    assert figures["contenders"][0]["over_members"]["accuracy"]["members"] == 2
+    assert figures["contenders"][0]["trained"] == 18
+    losses = {row["member"]: row["valid_loss"] for row in figures["trained"]}
     assert figures["kept"] == min(losses, key=losses.get)
     assert heads(out) == heads(out / "members" / figures["kept"])
     assert main([*given, "--force"]) == 0
     assert weights(out) != weights(trunk)
     assert sorted(path.name for path in (out / "members").iterdir()) == ["seed-0"]
+
+
+def test_baselines_stand_beside(trunk, table, tmp_path, capsys):
+    out = tmp_path / "run"
+    given = ["finetune", str(trunk), "--data", str(table), "--out", str(out), *QUICK[:-3], "--repeats", "2"]
+    assert main([*given, "--baselines", "majority,one-hot,random", "--learning-rate", "1e-9,2e-2", "--no-report"]) == 0
+    evaluation = json.loads((out / "figures.json").read_text())
+    names = [one["name"] for one in evaluation["contenders"]]
+    assert names == ["finetuned", "majority", "one-hot", "random"]
+    random = evaluation["contenders"][3]
+    assert [one["chosen"]["learning_rate"] for one in random["members"]] == [2e-2, 2e-2]
+    drawn = [weights(out / "members" / "random" / f"seed-{seed}" / "lr-1e-09") for seed in (0, 1)]
+    assert drawn[0] != drawn[1]
+    assert evaluation["best_baseline"] == min(evaluation["contenders"][1:], key=lambda one: one["cost"])["name"]
+    assert "random" not in evaluation["kept"]
+    shown = capsys.readouterr().out
+    assert f"finetuned against {evaluation['best_baseline']}, the baseline with the least error" in shown
+    header = (out / "predictions.tsv").read_text().splitlines()[0].split("\t")
+    assert header[-3:] == ["majority", "one-hot", "random"]
+    # Weights that are drawn anyway have no such baseline.
+    assert main([*given, "--random-weights", "--baselines", "random", "--no-report", "--force"]) == 0
+    evaluation = json.loads((out / "figures.json").read_text())
+    assert evaluation["left_out"] == {"random": "the model itself has weights that were drawn"}
 
 
 def test_numbers_and_bases(trunk, table, tmp_path):
@@ -150,14 +174,14 @@ def test_numbers_and_bases(trunk, table, tmp_path):
     numbers.write_text("sequence\tlabel\n" + "".join(f"{row[1]}\t{row[1].count('G') / 8}\n" for row in rows))
     assert main(["finetune", str(trunk), "--data", str(numbers), "--out", str(tmp_path / "numbers"), *QUICK]) == 0
     evaluation = json.loads((tmp_path / "numbers" / "figures.json").read_text())
-    assert set(evaluation["test"]) == {"pearson", "spearman"}
+    assert set(evaluation["contenders"][0]["figures"]) == {"pearson", "spearman"}
     (tmp_path / "g.fa").write_text(">c\n" + "".join(row[1] for row in rows) + "\n")
     (tmp_path / "b.bed").write_text("".join(f"c\t{20 * i}\t{20 * i + 10}\thigh\n" for i in range(60)))
     given = ["--fasta", str(tmp_path / "g.fa"), "--base-labels", str(tmp_path / "b.bed"), "--window", "40"]
     assert main(["finetune", str(trunk), *given, "--out", str(tmp_path / "bases"), *QUICK]) == 0
     figures = json.loads((tmp_path / "bases" / "figures.json").read_text())
-    assert figures["members"][0]["figures"]["accuracy"]["low"] is None
-    assert 0 < figures["test"]["accuracy"]["mean"] <= 1
+    accuracy = figures["contenders"][0]["figures"]["accuracy"]
+    assert 0 <= accuracy["low"] < accuracy["value"] < accuracy["high"] <= 1
     track = tmp_path / "bases.bedgraph"
     given = ["--fasta", str(tmp_path / "g.fa"), "--window", "40", "--class-name", "high", "--threads", "1"]
     assert main(["predict", str(tmp_path / "bases"), *given, "--out", str(track)]) == 0
@@ -234,6 +258,7 @@ def test_bad_uses_of_predict_are_told(run_folder, tmp_path, monkeypatch, capsys,
         ((), 2, "no run folder"),
         (("--out", "run", "--folds", "1"), 2, "--folds is 1"),
         (("--out", "run", "--epochs", "0"), 2, "--epochs is 0"),
+        (("--out", "run", "--baselines", "cnn,knn"), 2, "--baselines names 'knn'; give none alone, or some of"),
         (("--out", "run", "--learning-rate", "1e-3,1e-2", "--valid-share", "0", "--split-by", "random"), 2,
          "nothing validates to choose by"),
     ],

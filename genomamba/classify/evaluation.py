@@ -1,0 +1,94 @@
+"""What a comparison leaves in a run folder: figures as JSON and as a table, predictions, and the report."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genomamba.classify.comparison import Compared, Contender, compare_contenders, in_words, write_figures_table
+from genomamba.classify.labelled import Labelled
+from genomamba.classify.tables_out import Predicted, write_predictions
+from genomamba.classify.trials import Trials
+from genomamba.files import atomic_file, write_json
+
+__all__ = ["input_of", "write_evaluation"]
+
+
+def write_evaluation(
+    path: Path,
+    trials: Trials,
+    contenders: Sequence[Contender],
+    *,
+    name: str,
+    what: str,
+    left_out: Mapping[str, str],
+    report: bool,
+    emit: Callable[[str], None],
+    facts: Mapping[str, Any] | None = None,
+) -> Compared:
+    """Compare contenders, write figures.json, figures.tsv, predictions.tsv and report.html, and say what was found.
+
+    Parameters
+    ----------
+    path : Path
+        Run folder.
+    trials : Trials
+        With a test part.
+    contenders : sequence of Contender
+        The first is what it is all about.
+    name : str
+        The model.
+    what : str
+        What was done to it, in words.
+    left_out : mapping
+        Baselines that were not for the data, and why.
+    report : bool
+        Whether report.html is written.
+    emit : callable
+        Takes the table in words.
+    facts : mapping, optional
+        What else stands in figures.json.
+    """
+    compared = compare_contenders(trials, contenders, left_out)
+    figures = {"model": name, "what": what, **compared.figures, **(facts or {})}
+    compared.figures.update(figures)
+    write_json(path / "figures.json", figures)
+    write_figures_table(path / "figures.tsv", figures)
+    with atomic_file(path / "predictions.tsv") as temporary:
+        write_predictions(temporary, ".tsv", list(_predictions(trials, contenders)))
+    emit(in_words(figures))
+    return compared
+
+
+def _predictions(trials: Trials, contenders: Sequence[Contender]) -> list[Predicted]:
+    """Return a table a trial: what is true, what the first says, and what the others do."""
+    found = []
+    for number, trial in enumerate(trials.each):
+        part = trial.data.select(trial.test)
+        assert part.labels is not None
+        names = [part.name(row) for row in range(len(part))]
+        lengths = part.sequences.lengths
+        first, *others = [
+            Predicted.of_said(part.labels, names, lengths, one.answers[number].said) for one in contenders
+        ]
+        columns = {"trial": [trial.name] * len(first.columns["prediction"]), **first.columns}
+        for one, other in zip(contenders[1:], others, strict=True):
+            columns[one.name] = other.columns["prediction"]
+        found.append(Predicted(columns))
+    return found
+
+
+def input_of(data: Labelled) -> dict[str, Any]:
+    """Return what is learnt from, as run.json keeps it: a run does not go on with other data."""
+    assert data.labels is not None
+    arrays = [data.sequences.symbols, data.sequences.borders, data.labels.values]
+    if data.splits is not None:
+        arrays.append(data.splits)
+    digest = hashlib.sha256(repr(data.labels.classes).encode())
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return {"path": data.origin, "bytes": int(data.sequences.symbols.size), "sha256": digest.hexdigest()}
