@@ -8,6 +8,7 @@ from typing import Final
 
 from genomamba.classify.config import DataConfig, EmbedConfig, PartsConfig, TaskConfig
 from genomamba.classify.finetune_config import FinetuneConfig, PredictConfig
+from genomamba.classify.probe_config import ProbeConfig
 from genomamba.config import PretrainConfig
 from genomamba.score.config import EvaluateConfig, LikelihoodConfig
 from genomamba.score.variants.config import CalibrateConfig, ScoreConfig
@@ -122,7 +123,7 @@ class Workflow:
 
 _TRAINING: Final = {"pretrain": PretrainConfig}
 _SCORING: Final = {"calibrate": CalibrateConfig, "score": ScoreConfig, "merge": ScoreConfig}
-_CLASSIFYING: Final = {"embed": EmbedConfig, "finetune": FinetuneConfig, "predict": PredictConfig}
+_CLASSIFYING: Final = {"embed": EmbedConfig, "probe": ProbeConfig, "finetune": FinetuneConfig, "predict": PredictConfig}
 _LABELLED: Final = {"tasks": (TaskConfig, PartsConfig), "data": (DataConfig, PartsConfig)}
 
 WORKFLOWS: Final = {

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from typing import Any, Final
 
+from genomamba.score.variants.config import ScoreConfig
 from genomamba.settings import Setting, settings_of
 from genomamba.workflow.config import GIVEN, STUDY, WORKFLOWS
 
@@ -76,7 +77,10 @@ def _section(key: str, cls: type, *, optional: bool) -> dict[str, Any]:
     if key != "pretrain":
         kept.pop("alphabet", None)
     studied = key == "merge"
-    kept = {name: setting for name, setting in kept.items() if (name in STUDY) == studied and name != "baselines"}
+    kept = {name: setting for name, setting in kept.items() if (name in STUDY) == studied}
+    if cls is ScoreConfig:
+        # Baselines of scores are fitted on the whole file, which no shard is.
+        kept.pop("baselines", None)
     return {
         "type": ["object", "null"],
         "description": f"Settings of `genomamba {key}`." + (" null: it is not run." if optional else ""),

@@ -122,6 +122,7 @@ def read_workflow(config, workflow_name):
         "info": "--length 4096 --max-seconds 2",
         "gff": as_list(config.get("gff")),
         "embed": as_flags(config.get("embed")),
+        "probe": as_flags(config.get("probe")),
         "finetune": as_flags(config.get("finetune")),
         "predict": as_flags(config.get("predict")),
     } | read_labelled(config)
@@ -306,6 +307,7 @@ def classified(genome):
     entry, folder = GENOMES[genome], f"results/{genome}"
     made = {
         "embed": "embeddings/{name}.npz",
+        "probe": "probed/{name}/figures.tsv",
         "finetune": "finetuned/{name}/model.safetensors",
         "predict": "predictions/{name}.bedgraph.gz",
     }

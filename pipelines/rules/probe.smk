@@ -3,6 +3,7 @@ rule probe:
     input:
         model=weights_of,
         data=lambda wildcards: data_of(GENOMES, wildcards.genome, wildcards.data),
+        fasta=genome_of,
     output:
         figures="results/{genome}/probed/{data}/figures.json",
         table="results/{genome}/probed/{data}/figures.tsv",
@@ -25,7 +26,11 @@ rule probe:
     params:
         model=model_of,
         out=subpath(output.figures, parent=True),
+        reading=reading_of,
+        parts=lambda wildcards: GENOMES[wildcards.genome]["parts"].get(
+            wildcards.data, ""
+        ),
         options=lambda wildcards: GENOMES[wildcards.genome]["probe"],
     shell:
-        "genomamba probe {params.model:q} --data {input.data:q} {params.options}"
+        "genomamba probe {params.model:q} --data {input.data:q} {params.reading} {params.parts} {params.options}"
         " --threads {threads} --out {params.out:q} {resources.start} > {log:q} 2>&1"

@@ -150,7 +150,8 @@ def test_a_fault_of_labelled_data_is_one_line(common, settings, message):
 def test_settings_of_labelled_data_go_to_the_commands_that_take_them(tmp_path, call):
     for name in ("a b.fa", "genes.gff3", "peaks.bed", "ours.tsv"):
         (tmp_path / name).write_text("")
-    config = {"fasta": "a b.fa", "model": "someone/model", "gff": "genes.gff3", "embed": {}, "finetune": {"epochs": 2}}
+    config = {"fasta": "a b.fa", "model": "someone/model", "gff": "genes.gff3", "embed": {}, "probe": {}}
+    config["finetune"] = {"epochs": 2}
     config["tasks"] = {"coding": {"feature": "CDS", "seed": 4, "test_share": 0.3}}
     config["data"] = {
         "peaks": {"data": "peaks.bed", "label_column": "kind", "test": ["chr2"]},
@@ -167,6 +168,9 @@ def test_settings_of_labelled_data_go_to_the_commands_that_take_them(tmp_path, c
         ("embed", tasks): f"{model} {tasks} --threads",
         ("embed", "peaks.bed"): f"{model} peaks.bed --fasta 'a b.fa' --label-column=kind --threads",
         ("embed", "ours.tsv"): f"{model} ours.tsv --threads",
+        ("probe", tasks): f"{model} {tasks} --test-share=0.3 --threads",
+        ("probe", "peaks.bed"): f"{model} peaks.bed --fasta 'a b.fa' --label-column=kind --test chr2 --threads",
+        ("probe", "ours.tsv"): f"{model} ours.tsv  --split-by=group --threads",
         ("finetune", tasks): f"{model} {tasks} --test-share=0.3 --epochs=2 --threads",
         ("finetune", "peaks.bed"): f"{model} peaks.bed --fasta 'a b.fa' --label-column=kind --test chr2 --epochs=2",
         ("finetune", "ours.tsv"): f"{model} ours.tsv --split-by=group --epochs=2 --threads",
@@ -359,10 +363,10 @@ def test_the_example_is_planned_as_init_leaves_it(name, tmp_path, call):
     expected = {
         "pretrain": {"index", "pretrain", "info", "evaluate", "report"},
         "genome_track": {"index", "pretrain", "info", "merge"},
-        "classify": {"index", "pretrain", "info", "make-task", "embed", "finetune", "predict"},
+        "classify": {"index", "pretrain", "info", "make-task", "embed", "probe", "finetune", "predict"},
         "all": {
             *("index", "pretrain", "info", "evaluate", "report", "merge", "split", "score"),
-            *("make-task", "finetune", "predict"),
+            *("make-task", "probe", "finetune", "predict"),
         },
     }
     assert {line.split()[1] for line in calls(said)} == expected[name]
