@@ -170,7 +170,7 @@ def test_settings_of_labelled_data_go_to_the_commands_that_take_them(tmp_path, c
         ("embed", "ours.tsv"): f"{model} ours.tsv --threads",
         ("probe", tasks): f"{model} {tasks} --test-share=0.3 --threads",
         ("probe", "peaks.bed"): f"{model} peaks.bed --fasta 'a b.fa' --label-column=kind --test chr2 --threads",
-        ("probe", "ours.tsv"): f"{model} ours.tsv  --split-by=group --threads",
+        ("probe", "ours.tsv"): f"{model} ours.tsv --split-by=group --threads",
         ("finetune", tasks): f"{model} {tasks} --test-share=0.3 --epochs=2 --threads",
         ("finetune", "peaks.bed"): f"{model} peaks.bed --fasta 'a b.fa' --label-column=kind --test chr2 --epochs=2",
         ("finetune", "ours.tsv"): f"{model} ours.tsv --split-by=group --epochs=2 --threads",
