@@ -19,7 +19,7 @@ from genomamba.classify.trials import Trial, Trials
 from genomamba.files import atomic_file
 from genomamba.report.words import duration
 
-__all__ = ["Compared", "Contender", "compare_contenders", "in_words", "write_figures_table"]
+__all__ = ["Compared", "Contender", "compare_contenders", "in_words", "sentences", "write_figures_table"]
 
 Float64Array = npt.NDArray[np.float64]
 Int64Array = npt.NDArray[np.int64]

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from genomamba.classify.comparison import Compared, Contender, compare_contenders, in_words, write_figures_table
+from genomamba.classify.evaluation_page import page_of
 from genomamba.classify.labelled import Labelled
 from genomamba.classify.tables_out import Predicted, write_predictions
 from genomamba.classify.trials import Trials
-from genomamba.files import atomic_file, write_json
+from genomamba.files import atomic_file, read_json, write_json
+from genomamba.report.classifier_page import write_classifier_page
 
 __all__ = ["input_of", "write_evaluation"]
 
@@ -61,6 +63,10 @@ def write_evaluation(
     with atomic_file(path / "predictions.tsv") as temporary:
         write_predictions(temporary, ".tsv", list(_predictions(trials, contenders)))
     emit(in_words(figures))
+    if report:
+        run = read_json(path / "run.json")
+        write_classifier_page(page_of(compared, trials, path.resolve().name, run), path / "report.html")
+        emit(f"report: {path / 'report.html'}")
     return compared
 
 

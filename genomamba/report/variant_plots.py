@@ -16,7 +16,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from genomamba.report.plots import MARKOV, MODEL, RAW, SMOOTH, as_svg
 
-__all__ = ["draw_curves", "draw_histograms", "draw_label_against_score", "quantiles"]
+__all__ = ["draw_curves", "draw_curves_of", "draw_histograms", "draw_label_against_score", "quantiles"]
 
 FloatArray = npt.NDArray[np.float64]
 Counted = tuple[FloatArray, npt.NDArray[np.int64]]
@@ -84,12 +84,25 @@ def draw_curves(truth: FloatArray, scores: Mapping[str, FloatArray]) -> Markup:
     scores : mapping of str to (rows,), float64
         High for positives; rows in which one is NaN are left out of its curves.
     """
+    return draw_curves_of({name: (truth, values) for name, values in scores.items()})
+
+
+def draw_curves_of(curves: Mapping[str, tuple[FloatArray, FloatArray]]) -> Markup:
+    """Draw ROC and precision-recall curves, the first one thicker.
+
+    Parameters
+    ----------
+    curves : mapping of str to (truth, score)
+        (rows,) each, as of `draw_curves`. Chance is drawn where all have the same share of positives.
+    """
+    shares = {float(truth.mean()) for truth, _ in curves.values()}
 
     def draw(figure: Figure) -> None:
         roc, recall = figure.subplots(1, 2)
         roc.plot([0, 1], [0, 1], color=RAW, linewidth=0.9, linestyle=(0, (4, 3)))
-        recall.axhline(truth.mean(), color=RAW, linewidth=0.9, linestyle=(0, (4, 3)), label="chance")
-        for i, (name, values) in reversed(list(enumerate(scores.items()))):
+        if len(shares) == 1:
+            recall.axhline(*shares, color=RAW, linewidth=0.9, linestyle=(0, (4, 3)), label="chance")
+        for i, (name, (truth, values)) in reversed(list(enumerate(curves.items()))):
             known = ~np.isnan(values)
             if len(np.unique(truth[known])) < 2:
                 continue
@@ -105,16 +118,20 @@ def draw_curves(truth: FloatArray, scores: Mapping[str, FloatArray]) -> Markup:
             axes.set_ylabel(y)
             axes.set_box_aspect(1)
         handles, names = recall.get_legend_handles_labels()
-        order = [*range(len(names) - 1, 0, -1), 0]
+        # The first curve, drawn last, stands first; chance last.
+        before = len(shares) == 1
+        order = [*range(len(names) - 1, before - 1, -1), *range(before)]
         figure.legend(
             [handles[i] for i in order], [names[i] for i in order], loc="outside lower center", ncols=min(4, len(names))
         )
 
-    return as_svg(draw, (6.8, 3.9), f"ROC and precision-recall curves of {', '.join(scores)}")
+    return as_svg(draw, (6.8, 3.9), f"ROC and precision-recall curves of {', '.join(curves)}")
 
 
-def draw_label_against_score(labels: FloatArray, scores: FloatArray, names: tuple[str, str]) -> Markup:
-    """Draw how many alleles have which label and which score, darker where there are more.
+def draw_label_against_score(
+    labels: FloatArray, scores: FloatArray, names: tuple[str, str], unit: str = "alleles"
+) -> Markup:
+    """Draw how many rows have which label and which score, darker where there are more.
 
     Parameters
     ----------
@@ -122,6 +139,8 @@ def draw_label_against_score(labels: FloatArray, scores: FloatArray, names: tupl
         Rows in which either is NaN are left out.
     names : pair of str
         Of the label and of the score.
+    unit : str
+        What a row is.
     """
     known = ~(np.isnan(labels) | np.isnan(scores))
 
@@ -133,7 +152,7 @@ def draw_label_against_score(labels: FloatArray, scores: FloatArray, names: tupl
         )
         axes.set_xlabel(names[1])
         axes.set_ylabel(names[0])
-        bar = figure.colorbar(drawn, ax=axes, label="alleles", pad=0.02, format=StrMethodFormatter("{x:,.0f}"))
+        bar = figure.colorbar(drawn, ax=axes, label=unit, pad=0.02, format=StrMethodFormatter("{x:,.0f}"))
         bar.outline.set_visible(False)
 
     return as_svg(draw, (6.8, 3.6), f"{names[0]} against {names[1]}")

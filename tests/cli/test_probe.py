@@ -82,8 +82,12 @@ def test_the_head_says_what_the_probe_said(run, table, tmp_path, options):
 
 
 def test_baselines_and_folds(run, capsys):
-    out = run("--threads", "1", "--folds", "3", "--baselines", "majority,random", "--no-report")
+    out = run("--threads", "1", "--folds", "3", "--baselines", "majority,random")
     found = read(out)
+    page = (out / "report.html").read_text()
+    assert "3-fold cross-validation: each sequence is tested once" in page
+    assert f"The probe has an accuracy of {found['contenders'][0]['figures']['accuracy']['value']:.4f}" in page
+    assert all(f"<th>fold-{number}</th>" in page for number in range(3))
     assert [one["name"] for one in found["contenders"]] == ["probe", "majority", "random"]
     assert (found["rows"], found["folds"], found["best_baseline"]) == (80, 3, "random")
     assert [one["trial"] for one in found["contenders"][0]["members"]] == ["fold-0", "fold-1", "fold-2"]

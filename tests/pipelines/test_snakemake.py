@@ -190,16 +190,19 @@ def test_a_head_is_trained_on_a_task_and_read_over_the_genome(tmp_path):
     for name in ("a b.fa", "genes 1.gff3"):
         (tmp_path / name).write_text("")
     genome = {"name": "mine", "fasta": "a b.fa", "gff": "genes 1.gff3", "tasks": {"donors": "--feature splice_donor"}}
-    genome |= {"finetune": "--pool middle", "predict": "--window 60 --stride 1"}
+    genome |= {"probe": "--pool max", "finetune": "--pool middle", "predict": "--window 60 --stride 1"}
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"genomes": [genome]}))
     options = ("--dry-run", "--printshellcmds", "--cores", "2", "--configfile", "mine.yaml")
-    lines = shell_lines(snakemake(tmp_path, "results/mine/predictions/donors.bedgraph.gz", *options))
-    assert sorted(line for line in lines if line.split()[1] in ("finetune", "predict")) == [
+    asked = ("results/mine/predictions/donors.bedgraph.gz", "results/mine/probed/donors/figures.tsv")
+    lines = shell_lines(snakemake(tmp_path, *asked, *options))
+    assert sorted(line for line in lines if line.split()[1] in ("finetune", "predict", "probe")) == [
         "genomamba finetune results/mine/run --data results/mine/tasks/donors.tsv.gz --pool middle --threads 2"
         " --out results/mine/finetuned/donors --force > logs/finetune/mine.donors.log 2>&1",
         "genomamba predict results/mine/finetuned/donors --fasta 'a b.fa' --window 60 --stride 1"
         " --cache-dir results/mine/cache --threads 2 --out results/mine/predictions/donors.bedgraph.gz --force"
         " > logs/predict/mine.donors.bedgraph.gz.log 2>&1",
+        "genomamba probe results/mine/run --data results/mine/tasks/donors.tsv.gz --pool max --threads 2"
+        " --out results/mine/probed/donors --force > logs/probe/mine.donors.log 2>&1",
     ]
 
 
