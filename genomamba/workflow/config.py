@@ -55,15 +55,21 @@ class _WithModel(_Common):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _WithVariants(_WithModel):
+class _WithNames(_WithModel):
+    """What a workflow can be told that reads files about the genome."""
+
+    chrom_map: str | None = None
+    """Two-column file: contig as in the VCF or the annotation, name in the FASTA."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _WithVariants(_WithNames):
     """What a workflow can be told that scores variants."""
 
     fasta: tuple[str, ...] = field()
     """FASTA files of the reference; plain, gzip or BGZF."""
     cohorts: str
     """Sheet of the VCFs, which are sorted: a TSV with the columns cohort and vcf; or a mapping of one to the other."""
-    chrom_map: str | None = None
-    """Two-column file: contig as in the VCF, name in the FASTA."""
     background: str | None = None
     """VCF of background variants, such as common ones, for `calibrate`. None: random ones, drawn from the FASTA."""
     shard_records: int = 20_000
@@ -81,7 +87,7 @@ class _WithTrack(_WithModel):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _WithTasks(_WithModel):
+class _WithTasks(_WithNames):
     """What a workflow can be told that classifies sequences."""
 
     gff: str | None = None

@@ -307,8 +307,8 @@ def classified(genome):
     entry, folder = GENOMES[genome], f"results/{genome}"
     made = {
         "embed": "embeddings/{name}.npz",
-        "probe": "probed/{name}/figures.tsv",
-        "finetune": "finetuned/{name}/model.safetensors",
+        "probe": "probed/{name}/report.html",
+        "finetune": "finetuned/{name}/report.html",
         "predict": "predictions/{name}.bedgraph.gz",
     }
     asked = [path for key, path in made.items() if config.get(key) is not None]

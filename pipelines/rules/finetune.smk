@@ -9,6 +9,12 @@ rule finetune:
         head="results/{genome}/finetuned/{data}/head.safetensors",
         config="results/{genome}/finetuned/{data}/config.json",
         figures="results/{genome}/finetuned/{data}/figures.json",
+        page=report(
+            "results/{genome}/finetuned/{data}/report.html",
+            caption="../report/classifier.rst",
+            category="Classifiers",
+            labels={"data": "{data}", "by": "fine-tuning"},
+        ),
     log:
         "logs/finetune/{genome}.{data}.log",
     benchmark:
@@ -19,7 +25,7 @@ rule finetune:
         "../envs/genomamba.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=8_000,
+        mem_mb=lambda wildcards, attempt: 8_000 * attempt,
         runtime=config["runtime"],
         gpu=config["gpu"],
         # A first attempt starts anew, since the options may have changed; a retry goes on where the last one ended.

@@ -19,7 +19,8 @@ rule make_task:
         mem_mb=4_000,
         runtime=config["runtime"],
     params:
+        chrom_map=lambda wildcards: GENOMES[wildcards.genome]["chrom_map"],
         options=lambda wildcards: GENOMES[wildcards.genome]["tasks"][wildcards.task],
     shell:
-        "genomamba make-task --fasta {input.fasta:q} --gff {input.gff:q} {params.options}"
+        "genomamba make-task --fasta {input.fasta:q} --gff {input.gff:q} {params.chrom_map:q} {params.options}"
         " --cache-dir {input.cache:q} --out {output.table:q} --force > {log:q} 2>&1"

@@ -4,6 +4,7 @@ rule predict:
         model="results/{genome}/finetuned/{data}/model.safetensors",
         head="results/{genome}/finetuned/{data}/head.safetensors",
         config="results/{genome}/finetuned/{data}/config.json",
+        cost="results/{genome}/info.json",
         fasta=lambda wildcards: GENOMES[wildcards.genome]["fasta"],
         cache="results/{genome}/cache",
     output:
@@ -19,7 +20,7 @@ rule predict:
         "../envs/genomamba.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=4_000,
+        mem_mb=memory_of,
         runtime=config["runtime"],
         gpu=config["gpu"],
     params:

@@ -2,12 +2,19 @@ rule probe:
     """What a probe over the frozen embeddings of a model tells of labelled sequences, beside baselines."""
     input:
         model=weights_of,
+        cost="results/{genome}/info.json",
         data=lambda wildcards: data_of(GENOMES, wildcards.genome, wildcards.data),
         fasta=genome_of,
     output:
         figures="results/{genome}/probed/{data}/figures.json",
         table="results/{genome}/probed/{data}/figures.tsv",
         predictions="results/{genome}/probed/{data}/predictions.tsv",
+        page=report(
+            "results/{genome}/probed/{data}/report.html",
+            caption="../report/classifier.rst",
+            category="Classifiers",
+            labels={"data": "{data}", "by": "probe"},
+        ),
     log:
         "logs/probe/{genome}.{data}.log",
     benchmark:
@@ -18,7 +25,7 @@ rule probe:
         "../envs/genomamba.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=8_000,
+        mem_mb=memory_of,
         runtime=config["runtime"],
         gpu=config["gpu"],
         # A first attempt starts anew, since the options may have changed; a retry goes on where the last one ended.

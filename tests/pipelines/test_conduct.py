@@ -141,17 +141,23 @@ def test_all_runs_on_the_example_and_its_report_holds_everything(tmp_path, pipel
     run = ("run", "all", "--config", "config/config.yaml", "--")
     pipeline(folder, *run)
     results = folder / "results/yeast"
-    for name in ("track.bw", "scores/made.vcf.gz", "run/report.html", "contexts/contexts.svg"):
+    for name in (
+        "track.bw",
+        "scores/made.vcf.gz",
+        "run/report.html",
+        "contexts/contexts.svg",
+        "probed/coding/report.html",
+    ):
         assert (results / name).stat().st_size
     assert sum(b"GM_LLR=" in line for line in records(results / "scores/made.vcf.gz")) == 240
     assert "Nothing to be done" in pipeline(folder, *run)
     pipeline(folder, *run, "--report", "report.html")
     page = (folder / "report.html").read_text()
-    assert all(name in page for name in ("contexts.svg", "made.shards.tsv", "contigs.tsv"))
+    assert all(name in page for name in ("contexts.svg", "made.shards.tsv", "contigs.tsv", "fine-tuning"))
     assert 'src="http' not in page
 
 
-@pytest.mark.parametrize("name", ["pretrain", "score_variants", "genome_track", "all"])
+@pytest.mark.parametrize("name", ["pretrain", "score_variants", "classify", "genome_track", "all"])
 def test_lint_finds_nothing(name, tmp_path, call):
     set_up(name, tmp_path / "new")
     assert "good condition" in call(tmp_path / "new", "snakemake", "--snakefile", snakefile_of(name), "--lint")
