@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.metrics import accuracy_score
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from genomamba.alphabet import get_alphabet
+from genomamba.baselines.classes import OfClasses
 from genomamba.classify.classifier_files import load_classifier, read_training, save_classifier
 from genomamba.classify.examples import ClassWeight, Examples
 from genomamba.classify.fitting import Fit, FitSettings
 from genomamba.classify.heads import HeadPool, HeadStrand, SequenceModel
-from genomamba.classify.labels import Labels
+from genomamba.classify.labels import Kind, Labels
 from genomamba.classify.losses import probabilities_of, values_of
 from genomamba.classify.predicting import predict_logits
 from genomamba.classify.sequences import SequenceList, SequenceListBuilder
@@ -150,11 +151,12 @@ class _SequenceEstimator(BaseEstimator):  # type: ignore[misc]
     def _saved_facts(self) -> dict[str, Any]:
         return {}
 
+    @abstractmethod
     def _take(self, built: SequenceModel, facts: dict[str, Any], name: str) -> None:
-        raise NotImplementedError
+        """Take up what a folder says of the labels; raises `RunError` where it is of another kind."""
 
 
-class SequenceClassifier(ClassifierMixin, _SequenceEstimator):  # type: ignore[misc]
+class SequenceClassifier(OfClasses, _SequenceEstimator):
     """A classifier of sequences: a head over a network, trained together or by itself.
 
     Works in scikit-learn's `cross_val_score`, `Pipeline`, `GridSearchCV` and `clone`. The same data, parameters, seed
@@ -257,34 +259,16 @@ class SequenceClassifier(ClassifierMixin, _SequenceEstimator):  # type: ignore[m
         """
         if self.class_weight not in (None, "balanced"):
             raise ConfigError(f"is {self.class_weight!r}; it must be None or 'balanced'", option="class_weight")
-        given = np.asarray(y)
-        if given.ndim == 2:
-            self.classes_ = np.arange(given.shape[1])
-            self._fit(X, Labels("multi", tuple(map(str, self.classes_)), given.astype(np.uint8)), sample_weight, valid)
-            return self
-        self.classes_, codes = np.unique(given, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise DataError(f"every label is {str(self.classes_[0])!r}; two classes are needed to tell them apart")
-        names = tuple(map(str, self.classes_))
-        self._fit(X, Labels("single", names, codes.astype(np.int32)), sample_weight, valid)
+        values = self._take_classes(y)
+        kind: Kind = "multi" if self._several else "single"
+        values = values.astype(np.uint8 if self._several else np.int32)
+        self._fit(X, Labels(kind, tuple(map(str, self.classes_)), values), sample_weight, valid)
         return self
 
     def predict_proba(self, X: Any) -> Float64Array:
         """Return probabilities, (sequences, classes), in the order of `classes_`; of several labels each by itself."""
         logits = self._logits(X)
         return probabilities_of(self.network_.config, logits)
-
-    def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Return the likeliest class of each sequence; of several labels, those above one half, as 0 and 1."""
-        probabilities = self.predict_proba(X)
-        if self.network_.config.kind == "multi":
-            return (probabilities > 0.5).astype(np.int64)
-        predicted: npt.NDArray[Any] = self.classes_[probabilities.argmax(1)]
-        return predicted
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the accuracy; of several labels, the share of sequences whose labels are all right."""
-        return float(accuracy_score(np.asarray(y), self.predict(X), sample_weight=sample_weight))
 
     def _saved_facts(self) -> dict[str, Any]:
         kinds = {np.bool_: "bool", np.integer: "int", np.floating: "float"}
@@ -294,6 +278,7 @@ class SequenceClassifier(ClassifierMixin, _SequenceEstimator):  # type: ignore[m
     def _take(self, built: SequenceModel, facts: dict[str, Any], name: str) -> None:
         if built.config.kind not in ("single", "multi"):
             raise RunError(f"{name}: its head is of kind {built.config.kind}; a SequenceClassifier tells classes")
+        self._several = built.config.kind == "multi"
         names, kind = built.config.classes, facts.get("class_kind", "text")
         try:
             if kind == "text":

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.metrics import accuracy_score
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from genomamba.baselines.classes import OfClasses
 from genomamba.baselines.letters import OTHER, Codes, encode
 from genomamba.errors import DataError
 
@@ -21,6 +22,9 @@ __all__ = ["MOST_PARAMETERS", "Cnn", "CnnClassifier", "CnnRegressor"]
 
 MOST_PARAMETERS: Final = 264_000
 """Of the network of Genomic Benchmarks, which ours does not pass."""
+
+_Losses = Callable[[Tensor, Tensor], Tensor]
+"""Of outputs, (batch, outputs), and targets: (batch,)."""
 
 _CHANNELS: Final = (32, 16, 16)
 _TAPS: Final = 9
@@ -96,13 +100,9 @@ class _CnnEstimator(BaseEstimator):  # type: ignore[misc]
     valid_share: float
     seed: int
 
-    def _outputs(self) -> int:
-        raise NotImplementedError
-
-    def _losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        raise NotImplementedError
-
-    def _fit(self, sequences: Any, targets: Tensor, strata: Any, weights: Any, valid: Any) -> None:
+    def _fit(
+        self, sequences: Any, targets: Tensor, outputs: int, losses: _Losses, strata: Any, weights: Any, valid: Any
+    ) -> None:
         codes = encode(sequences)
         if len(codes) != len(targets):
             raise DataError(f"{len(codes):,} sequences and {len(targets):,} labels were given; give one each")
@@ -113,9 +113,9 @@ class _CnnEstimator(BaseEstimator):  # type: ignore[misc]
         # What torch draws is drawn from the seed, and what others draw after it is as if nothing had been.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            self.network_ = Cnn(self._outputs(), length)
+            self.network_ = Cnn(outputs, length)
             self.n_features_in_ = 1
-            self._train(codes, targets, shares, learn, judge)
+            self._train(codes, targets, losses, shares, learn, judge)
         self.network_.eval()
 
     def _parts(self, count: int, strata: Any, valid: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
@@ -133,7 +133,7 @@ class _CnnEstimator(BaseEstimator):  # type: ignore[misc]
         learn, judge = train_test_split(rows, test_size=self.valid_share, random_state=self.seed, stratify=strata)
         return learn, judge
 
-    def _train(self, codes: Codes, targets: Tensor, shares: Tensor, learn: Any, judge: Any) -> None:
+    def _train(self, codes: Codes, targets: Tensor, losses: _Losses, shares: Tensor, learn: Any, judge: Any) -> None:
         network = self.network_
         optimizer = torch.optim.AdamW(network.parameters(), lr=self.learning_rate, weight_decay=1e-2)
         best, best_state, waited = float("inf"), network.state_dict(), 0
@@ -143,14 +143,14 @@ class _CnnEstimator(BaseEstimator):  # type: ignore[misc]
             network.train()
             order = learn[torch.randperm(len(learn)).numpy()]
             for rows in np.array_split(order, max(1, len(order) // self.batch_size)):
-                losses = self._losses(network(*_batch(codes, rows)), targets[rows])
-                loss = (losses * shares[rows]).sum() / shares[rows].sum().clamp(min=1e-6)
+                each = losses(network(*_batch(codes, rows)), targets[rows])
+                loss = (each * shares[rows]).sum() / shares[rows].sum().clamp(min=1e-6)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
             network.eval()
-            losses = self._losses(self._passes(codes, judge), targets[judge])
-            cost = float((losses * shares[judge]).sum())
+            each = losses(self._passes(codes, judge), targets[judge])
+            cost = float((each * shares[judge]).sum())
             if cost < best:
                 best, waited = cost, 0
                 best_state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
@@ -173,7 +173,7 @@ class _CnnEstimator(BaseEstimator):  # type: ignore[misc]
         return self._passes(codes, np.arange(len(codes)))
 
 
-class CnnClassifier(ClassifierMixin, _CnnEstimator):  # type: ignore[misc]
+class CnnClassifier(OfClasses, _CnnEstimator):
     """The network as a classifier; with labels (sequences, classes) of 0 and 1, each class is told by itself.
 
     The same data, seed and number of threads give the same weights, bit for bit, on a CPU.
@@ -227,15 +227,10 @@ class CnnClassifier(ClassifierMixin, _CnnEstimator):  # type: ignore[misc]
         valid : (sequences,), bool, optional
             Those that say when to stop, and do not learn.
         """
-        labels = np.asarray(y)
-        if labels.ndim == 2:
-            self.classes_ = np.arange(labels.shape[1])
-            self._fit(X, torch.tensor(labels, dtype=torch.float32), None, sample_weight, valid)
-            return self
-        self.classes_, codes = np.unique(labels, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise DataError(f"every label is {str(self.classes_[0])!r}; two classes are needed to tell them apart")
-        self._fit(X, torch.tensor(codes, dtype=torch.int64), codes, sample_weight, valid)
+        labels = self._take_classes(y)
+        targets = torch.tensor(labels, dtype=torch.float32 if self._several else torch.int64)
+        losses, strata = (_losses_of_several, None) if self._several else (_losses_of_one, labels)
+        self._fit(X, targets, len(self.classes_), losses, strata, sample_weight, valid)
         return self
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
@@ -243,30 +238,6 @@ class CnnClassifier(ClassifierMixin, _CnnEstimator):  # type: ignore[misc]
         outputs = self._run(X).double()
         probabilities = outputs.sigmoid() if self._several else outputs.softmax(1)
         return probabilities.numpy()
-
-    def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Return the likeliest class of each sequence; of several labels, those above one half."""
-        probabilities = self.predict_proba(X)
-        if self._several:
-            return (probabilities > 0.5).astype(np.int64)
-        predicted: npt.NDArray[Any] = self.classes_[probabilities.argmax(1)]
-        return predicted
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the accuracy; of several labels, the share of sequences whose labels are all right."""
-        return float(accuracy_score(np.asarray(y), self.predict(X), sample_weight=sample_weight))
-
-    def _fit(self, sequences: Any, targets: Tensor, strata: Any, weights: Any, valid: Any) -> None:
-        self._several = targets.ndim == 2
-        super()._fit(sequences, targets, strata, weights, valid)
-
-    def _outputs(self) -> int:
-        return len(self.classes_)
-
-    def _losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        if self._several:
-            return F.binary_cross_entropy_with_logits(outputs, targets, reduction="none").mean(1)
-        return F.cross_entropy(outputs, targets, reduction="none")
 
 
 class CnnRegressor(RegressorMixin, _CnnEstimator):  # type: ignore[misc]
@@ -293,7 +264,7 @@ class CnnRegressor(RegressorMixin, _CnnEstimator):  # type: ignore[misc]
         values = np.asarray(y, np.float64)
         self.mean_, self.scale_ = float(values.mean()), float(values.std()) or 1.0
         targets = torch.tensor((values - self.mean_) / self.scale_, dtype=torch.float32)
-        self._fit(X, targets, None, sample_weight, valid)
+        self._fit(X, targets, 1, _losses_of_numbers, None, sample_weight, valid)
         return self
 
     def predict(self, X: Any) -> npt.NDArray[np.float64]:
@@ -301,11 +272,17 @@ class CnnRegressor(RegressorMixin, _CnnEstimator):  # type: ignore[misc]
         predicted: npt.NDArray[np.float64] = self._run(X)[:, 0].double().numpy() * self.scale_ + self.mean_
         return predicted
 
-    def _outputs(self) -> int:
-        return 1
 
-    def _losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        return (outputs[:, 0] - targets).square()
+def _losses_of_one(outputs: Tensor, targets: Tensor) -> Tensor:
+    return F.cross_entropy(outputs, targets, reduction="none")
+
+
+def _losses_of_several(outputs: Tensor, targets: Tensor) -> Tensor:
+    return F.binary_cross_entropy_with_logits(outputs, targets, reduction="none").mean(1)
+
+
+def _losses_of_numbers(outputs: Tensor, targets: Tensor) -> Tensor:
+    return (outputs[:, 0] - targets).square()
 
 
 def _batch(codes: Codes, rows: npt.NDArray[Any]) -> tuple[Tensor, Tensor]:

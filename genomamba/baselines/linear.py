@@ -10,16 +10,16 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
+from genomamba.baselines.classes import OfClasses
 from genomamba.errors import ConfigError, DataError
 
 __all__ = ["LinearClassifier", "LinearRegressor"]
@@ -132,7 +132,7 @@ class _Scaled:
         return lambda features: asked(self.scaler.transform(features))
 
 
-class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
+class LinearClassifier(OfClasses, _Linear):
     """Logistic regression; with labels (sequences, classes) of 0 and 1, one for each class."""
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
@@ -151,25 +151,13 @@ class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
         DataError
             For a sequence that cannot be read, and where one class alone is there.
         """
-        targets = np.asarray(y)
-        self.classes_ = np.arange(targets.shape[1]) if targets.ndim == 2 else np.unique(targets)
-        if len(self.classes_) < 2 and targets.ndim == 1:
-            raise DataError(f"every label is {str(self.classes_[0])!r}; two classes are needed to tell them apart")
-        self._fit(X, targets, sample_weight, groups)
+        self._take_classes(y)
+        self._fit(X, np.asarray(y), sample_weight, groups)
         return self
-
-    def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Return the likeliest class of each sequence; of several labels, those above one half."""
-        predicted: npt.NDArray[Any] = self.solver_.predict(self._chosen_features(X))
-        return predicted
 
     def predict_proba(self, X: Any) -> Float64Array:
         """Return probabilities, (sequences, classes), in the order of `classes_`."""
         return self._probabilities(self.solver_, self._chosen_features(X))
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the accuracy; of several labels, the share of sequences whose labels are all right."""
-        return float(accuracy_score(np.asarray(y), self.predict(X), sample_weight=sample_weight))
 
     def _solver(self, strength: float, targets: npt.NDArray[Any]) -> Any:
         single = LogisticRegression(C=1 / strength, max_iter=_MOST_STEPS)

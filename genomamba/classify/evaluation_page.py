@@ -222,28 +222,28 @@ def _trials(figures: Mapping[str, Any]) -> Section | None:
     names = [one["name"] for one in figures["contenders"]]
     rows = []
     for number, member in enumerate(members):
-        parts: list[Cell] = [(f"{member[part]:,}", "") for part in ("train", "valid", "test")]
+        parts = " / ".join(f"{member[part]:,}" for part in ("train", "valid", "test"))
         values: list[Cell] = [(_number(one["members"][number]["figures"][main]), "") for one in figures["contenders"]]
-        rows.append((member["trial"], False, parts + values))
-    means: list[Cell] = [(_NONE, "")] * 3
+        rows.append((member["trial"], False, [(parts, ""), *values]))
+    means: list[Cell] = [("", "")]
     for one in figures["contenders"]:
         over = one["over_members"].get(main)
-        means.append(
-            (_NONE, "") if over is None else (_number(over["mean"]), f"deviation {_number(over['deviation'])}")
-        )
+        means.append((_NONE, "") if over is None else (_number(over["mean"]), f"\u00b1 {_number(over['deviation'])}"))
     rows.append(("mean", True, means))
-    what = "Fold by fold" if figures["folds"] else "Seed by seed"
     return Section(
-        id="trials", title=what, text=f"How many sequences learn, validate and test, and {NAMES[main]}.",
-        header=["", "train", "valid", "test", *names], rows=rows,
-    )  # fmt: skip
+        id="trials",
+        title="Fold by fold" if figures["folds"] else "Seed by seed",
+        text=f"{NAMES[main][0].upper()}{NAMES[main][1:]} of each, and below the mean the deviation.",
+        header=["", "learn / validate / test", *names],
+        rows=rows,
+    )
 
 
 def _chosen(figures: Mapping[str, Any]) -> Section:
     error = "mean square of what is amiss" if figures["kind"] == "regression" else "share that is wrong"
     rows = []
     for one in figures["contenders"]:
-        chosen = [", ".join(f"{key} {value:g}" for key, value in member["chosen"].items()) for member in one["members"]]
+        chosen = [_in_one_line(member["chosen"]) for member in one["members"]]
         told = chosen[0] if len(set(chosen)) == 1 else f"{chosen[0]}, \u2026"
         cells: list[Cell] = [
             (_count(one["parameters"]), ""), (_count(one["trained"]), ""), (duration(one["seconds"]), ""),
@@ -258,6 +258,10 @@ def _chosen(figures: Mapping[str, Any]) -> Section:
         id="chosen", title="What each learnt, and what it took", text="",
         header=["", "weights", "learnt here", "time", "error", "chosen"], rows=rows, notes=notes,
     )  # fmt: skip
+
+
+def _in_one_line(chosen: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in chosen.items())
 
 
 def _confusions(compared: Compared, names: list[str]) -> dict[str, npt.NDArray[np.int64]]:

@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "embed": "what a model makes of sequences, as numbers for each of them or for each base",
     "probe": "how well a model's embeddings tell labels, beside baselines",
     "finetune": "train a model, or a head over it, to tell labels from sequences",
+    "benchmark": "a folder of labelled tasks by one protocol, beside what others report",
     "predict": "what a model with a head says of sequences, or of a genome window by window",
     "make-task": "labelled sequences from the genes of a genome: splice sites, start codons, coding sequence",
     "info": "what a model is, where it came from, and what it costs on this machine",

@@ -13,7 +13,7 @@ from genomamba.files import atomic_file
 from genomamba.report.classifier_plots import FloatArray, IntArray, draw_confusion, draw_intervals, draw_reliability
 from genomamba.report.variant_plots import draw_curves_of, draw_label_against_score
 
-__all__ = ["ClassifierPage", "Section", "write_classifier_page"]
+__all__ = ["Cell", "ClassifierPage", "Section", "templates", "write_classifier_page"]
 
 Cell = tuple[str, str]
 """What stands in a cell, and in small letters below it."""
@@ -111,14 +111,18 @@ def write_classifier_page(page: ClassifierPage, path: Path) -> None:
 
 def render(page: ClassifierPage) -> str:
     """Return the page as text."""
-    environment = jinja2.Environment(
+    return templates().get_template("classifier.html.jinja").render(page=page, drawn=_drawn(page))
+
+
+def templates() -> jinja2.Environment:
+    """Return what renders the pages of tables."""
+    return jinja2.Environment(
         loader=jinja2.PackageLoader("genomamba.report", "."),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("classifier.html.jinja").render(page=page, drawn=_drawn(page))
 
 
 def _drawn(page: ClassifierPage) -> dict[str, Markup]:

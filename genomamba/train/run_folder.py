@@ -16,7 +16,8 @@ __all__ = ["RunFolder", "check_free"]
 FILES = (
     "config.yaml", "dataset.json", "metrics.jsonl", "metrics.csv", "evaluation.json", "figures.json", "figures.tsv",
     "predictions.tsv", "report.html",
-    "model.safetensors", "head.safetensors", "config.json", "data.yaml", "parts.yaml", "README.md", "run.json",
+    "model.safetensors", "head.safetensors", "config.json", "method.yaml", "data.yaml", "parts.yaml", "benchmark.tsv",
+    "README.md", "run.json",
 )  # fmt: skip
 # Of a run that goes on: where it is, how it is run, how long, and how often it is looked at.
 MAY_CHANGE = frozenset({

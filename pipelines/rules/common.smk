@@ -39,6 +39,8 @@ GENOME = {
     "embed": "",
     "probe": "",
     "finetune": "",
+    "suites": {},
+    "benchmark": "",
     "predict": "--window 200",
 }
 MODEL = {"options": ""}

@@ -190,12 +190,22 @@ def test_a_head_is_trained_on_a_task_and_read_over_the_genome(tmp_path):
     for name in ("a b.fa", "genes 1.gff3"):
         (tmp_path / name).write_text("")
     genome = {"name": "mine", "fasta": "a b.fa", "gff": "genes 1.gff3", "tasks": {"donors": "--feature splice_donor"}}
-    genome |= {"probe": "--pool max", "finetune": "--pool middle", "predict": "--window 60 --stride 1"}
+    (tmp_path / "tasks").mkdir()
+    genome |= {
+        "suites": {"ours": "tasks"},
+        "benchmark": "--protocol caduceus-5fold",
+        "probe": "--pool max",
+        "finetune": "--pool middle",
+        "predict": "--window 60 --stride 1",
+    }
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"genomes": [genome]}))
     options = ("--dry-run", "--printshellcmds", "--cores", "2", "--configfile", "mine.yaml")
     asked = ("results/mine/predictions/donors.bedgraph.gz", "results/mine/probed/donors/figures.tsv")
+    asked += ("results/mine/benchmarks/ours/benchmark.tsv",)
     lines = shell_lines(snakemake(tmp_path, *asked, *options))
-    assert sorted(line for line in lines if line.split()[1] in ("finetune", "predict", "probe")) == [
+    assert sorted(line for line in lines if line.split()[1] in ("benchmark", "finetune", "predict", "probe")) == [
+        "genomamba benchmark results/mine/run --suite tasks --protocol caduceus-5fold --threads 2"
+        " --out results/mine/benchmarks/ours --force > logs/benchmark/mine.ours.log 2>&1",
         "genomamba finetune results/mine/run --data results/mine/tasks/donors.tsv.gz --pool middle --threads 2"
         " --out results/mine/finetuned/donors --force > logs/finetune/mine.donors.log 2>&1",
         "genomamba predict results/mine/finetuned/donors --fasta 'a b.fa' --window 60 --stride 1"
