@@ -11,7 +11,7 @@ OLDEST_TRITON = 3.5.0
 PIP_INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-slow lint types layers aot aot-all wheel-check bench gpu gpu-long gpu-peers clean
+.PHONY: help demo test test-slow lint types layers docs aot aot-all wheel-check bench gpu gpu-long gpu-peers clean
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -45,6 +45,13 @@ types: .venv/installed-dev ## mypy, strict
 
 layers: .venv/installed-dev ## who may import whom
 	.venv/bin/lint-imports
+
+.venv/installed-docs: .venv/installed
+	$(PIP_INSTALL) -e '.[docs]'
+	@touch $@
+
+docs: .venv/installed-docs ## the site, in build/docs; open build/docs/index.html
+	.venv/bin/python -m sphinx --quiet --fail-on-warning --keep-going docs build/docs
 
 # What has been compiled is kept, and taken again where no source of the kernel has changed.
 aot aot-all: export TRITON_CACHE_DIR = $(CURDIR)/.venv/triton-cache

@@ -39,7 +39,7 @@ class VariantScorer:
         The reference: FASTA files, folders or globs; plain, gzip or BGZF.
     scores : str or sequence of str, optional
         Of a causal model llr; of a masked one wt_marginal, masked_marginal, pseudo_llr, distance, divergence. Default:
-        llr, or wt_marginal. docs/variants.md has the formulas.
+        llr, or wt_marginal. docs/reference/variants.md has the formulas.
     context : int or "contig", optional
         Bases that the model sees, or all of the contig. Default: those it was trained with, or 8,192.
     horizon : int
@@ -139,8 +139,8 @@ class VariantScorer:
         ----------
         variants : str, Path, DataFrame, or iterable
             Path of a VCF or BCF, whose alleles become a row each; a table with columns chrom, pos (1-based), ref, alt,
-            and id where it has one, an allele a row; or `Variant`s (0-based), or tuples (chrom, pos, ref, alt) with pos
-            1-based. All but a file may come in any order.
+            and id where it has one, an allele a row; or of `Variant` (0-based), or of tuples (chrom, pos, ref, alt) with
+            pos 1-based. All but a file may come in any order.
         progress : bool
             Show how far it is.
 
@@ -149,7 +149,7 @@ class VariantScorer:
         DataFrame
             A row an allele, in the order given, with the index of a table that was given: chrom, id, ref, alt and
             status of dtype string, pos int64 (1-based), and `columns` float64, NaN where there is none. Log-likelihood
-            ratios are in nats; docs/variants.md has what each status means.
+            ratios are in nats; docs/reference/variants.md has what each status means.
 
         Raises
         ------

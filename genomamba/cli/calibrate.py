@@ -19,7 +19,7 @@ SHARED: Final = {name: SETTINGS[name] for name in ("chrom_map", "cache_dir", "de
 
 _EPILOG = """\
 genomamba score then writes GM_PCT and GM_Z: where a score stands among those of the variants of its class, which are
-its three bases, ALT and soft-mask, or its kind, length and soft-mask. docs/variants.md has the rest.
+its three bases, ALT and soft-mask, or its kind, length and soft-mask. docs/reference/variants.md has the rest.
 """
 
 

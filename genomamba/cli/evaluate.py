@@ -19,8 +19,8 @@ SHARED: Final = {name: SETTINGS[name] for name in ("fasta", "contigs", "chrom_ma
 
 _EPILOG = """\
 The same blocks of bases are scored with every context, so that the differences between contexts are known far better
-than the figures themselves. Intervals come from drawing the blocks anew. docs/evaluate.md says what a context is.
-A command with --out that was interrupted goes on when it is given again.
+than the figures themselves. Intervals come from drawing the blocks anew. A command with --out that was interrupted goes
+on when it is given again. docs/reference/evaluate.md says what a context is.
 """
 
 

@@ -1,4 +1,4 @@
-"""The Python blocks of docs/api.md run, one after the other, and give what they say."""
+"""The Python blocks of docs/reference/python.md run, one after the other, and give what they say."""
 
 import ast
 import io
@@ -34,7 +34,7 @@ def run_block(code, namespace):
             assert isinstance(node, ast.Expr), source
             assert repr(eval(source, namespace)) == expected, source
         else:
-            exec(compile(ast.Module([node], []), "docs/api.md", "exec"), namespace)
+            exec(compile(ast.Module([node], []), "docs/reference/python.md", "exec"), namespace)
 
 
 class Pushed:
@@ -61,7 +61,7 @@ def models(tmp_path, monkeypatch):
 
 
 def test_the_page_runs(models):
-    found = blocks((ROOT / "docs/api.md").read_text())
+    found = blocks((ROOT / "docs/reference/python.md").read_text())
     assert len(found) == 14
     namespace = {}
     said = io.StringIO()

@@ -57,7 +57,8 @@ def test_dev_holds_the_bounds_of_the_other_extras():
 
 def test_constraints_fit_the_bounds():
     lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
-    requirements = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["triton"]]
+    extras = PROJECT["optional-dependencies"]
+    requirements = [*PROJECT["dependencies"], *extras["triton"], *extras["docs"]]
     bounds = {Requirement(line).name: Requirement(line).specifier for line in requirements}
     assert lines
     for pin in map(Requirement, lines):
