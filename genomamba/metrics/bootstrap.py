@@ -170,7 +170,8 @@ def _known(
     shapes = [array.shape for array in arrays]
     if len(set(shapes)) > 1 or arrays[0].ndim not in (1, 2):
         raise ValueError(f"{metric}: the columns have the shapes {shapes}, expected (rows,) or (rows, columns) of each")
-    is_known = ~np.isnan(arrays).any(0).reshape(len(arrays[0]), -1).any(1)
+    is_unknown = np.isnan(arrays).any(0)
+    is_known = ~(is_unknown.any(1) if is_unknown.ndim == 2 else is_unknown)
     together = None
     if units is not None:
         _, numbered = np.unique(np.asarray(units)[is_known], return_inverse=True)
