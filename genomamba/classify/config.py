@@ -82,6 +82,9 @@ class PartsConfig:
     """Share that tests, where nothing says which."""
     valid_share: float = 0.1
     """Share of the training part that validates, where nothing says which; 0 for none."""
+    test_data: tuple[str, ...] = field(default=(), metadata={"splits": False})
+    """Other tables, or folders, that test beside the test part, such as other species: nothing of them learns, and each
+    has figures of its own."""
     seed: int = 0
     """Of what is drawn."""
 
