@@ -75,8 +75,6 @@ def _read_other(path: str, config: DataConfig, alphabet: Alphabet, data: Labelle
     if data.labels.kind == "per-base":
         raise ConfigError("--test-data is of labels of sequences, and here each base has one; leave it out")
     other = read_data(dataclasses.replace(config, data=path, kind=data.labels.kind), alphabet)
-    if other.labels is None:
-        raise DataError(f"{path}: no labels to test by; name their column by --label-column")
     return dataclasses.replace(other, labels=with_classes_of(other, data.labels))
 
 
