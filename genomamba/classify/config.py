@@ -12,7 +12,7 @@ from genomamba.score.config import read_shard
 
 __all__ = ["DataConfig", "EmbedConfig", "PartsConfig", "Pool", "StrandUse", "TaskConfig"]
 
-Pool = Literal["mean", "max", "last", "middle", "none"]
+Pool = Literal["mean", "sum", "max", "last", "middle", "none"]
 StrandUse = Literal["+", "-", "mean", "both"]
 
 assert MOST_NUMBERED_CLASSES == 20, "the help of --kind says so"
@@ -130,8 +130,8 @@ class EmbedConfig:
 
     # Embedding
     pool: Pool = "mean"
-    """What is kept of the positions of a sequence: their mean, largest values, the last one read, the mean of the two
-    in the middle, or none: all."""
+    """What is kept of the positions of a sequence: their mean, their sum (which tells the length, too), largest values,
+    the last one read, the mean of the two in the middle, or none: all."""
     layers: tuple[int, ...] = (-1,)
     """Depths: 0 is the embedding of the tokens, i comes after i blocks, and -1 is the last, normalised."""
     strand: StrandUse | None = None

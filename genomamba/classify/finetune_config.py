@@ -31,8 +31,9 @@ class FinetuneConfig:
     """Take the shape of MODEL alone, and draw its weights."""
 
     # Head
-    pool: Literal["mean", "max", "last", "middle", "concat"] = "mean"
-    """What is made of the positions; middle is for windows about a site, concat is mean beside max."""
+    pool: Literal["mean", "sum", "max", "last", "middle", "concat"] = "mean"
+    """What is made of the positions; sum tells the length, too, middle is for windows about a site, and concat is mean
+    beside max."""
     strand: Literal["given", "both", "pooled", "random"] | None = None
     """given: one is read; both: the mean of the logits of the two; pooled: the head reads the mean of both;
     random: one drawn for each sample in training, both in prediction. Default: both for an equivariant model, else

@@ -60,8 +60,8 @@ def lines(path):
 
 @pytest.mark.parametrize(
     "options",
-    [(), ("--pool", "middle", "--strand", "mean"), ("--pool", "max", "--classifier", "ridge")],
-    ids=["logistic", "middle-mean", "max-ridge"],
+    [(), ("--pool", "sum"), ("--pool", "middle", "--strand", "mean"), ("--pool", "max", "--classifier", "ridge")],
+    ids=["logistic", "sum", "middle-mean", "max-ridge"],
 )
 def test_the_head_says_what_the_probe_said(run, table, tmp_path, options):
     out = run(*ALONE, *options)
@@ -167,7 +167,7 @@ def test_a_stopped_run_goes_on(run, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("options", "code", "told"),
     [
-        (("--pool", "none"), 2, "--pool is none, and each sequence has a label; give mean, max, last or middle"),
+        (("--pool", "none"), 2, "--pool is none, and each sequence has a label; give mean, sum, max, last or middle"),
         (("--layers", "7"), 2, "--layers are 7"),
         (("--folds", "500"), 2, "--folds is 500; it must lie between 2 and 100"),
         (("--baselines", "none,cnn"), 2, "--baselines names 'none'; give none alone"),
