@@ -1,39 +1,49 @@
-"""Tasks of labelled sequences: probes of a pretrained model beside random weights and simple baselines.
+"""Tasks of labelled sequences: probes of a pretrained model beside random weights and 5-mers.
 
-    python benchmarks/classify.py --choose MODEL TABLE ... [--rows 1500]
+    python benchmarks/classify.py --model MODEL TABLE ...
     python benchmarks/classify.py RUN ...
 
-With `--choose`, a line a candidate: the accuracy of logistic regression on what the model makes of the sequences of the
-training part (of at most so many, drawn), by five folds of them, and that of 5-mers beside it. No row of the test part
-is read. Else the lines are those of run folders of `genomamba probe` or `finetune`, or of `genomamba benchmark`, whose
-members are taken: a line for each contender and each data that it was tested on.
+With `--model`, tables with parts train and test: logistic regression on what all layers of the model make of them,
+strand as given; on what the same network makes of it from random weights; and on counts of 5-mers. Penalty, and whether
+positions are summed or averaged, are chosen by three folds of the training part; then the test part is read, once. A
+line each, with intervals, and the paired difference from 5-mers. Else the lines are those of run folders of `genomamba
+probe` or `finetune`, or of `genomamba benchmark`, whose members are taken: a line for each contender and each data that
+it was tested on.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from record import parser, write
 
-from genomamba import embed, from_pretrained
+from genomamba import Model, embed
+from genomamba.alphabet import get_alphabet
 from genomamba.baselines.kmer import KmerClassifier
+from genomamba.classify.config import DataConfig
+from genomamba.classify.figures import differences_of, figures_of
 from genomamba.classify.labels import Labels
+from genomamba.classify.leaks import find_leaks
 from genomamba.classify.probes import FeatureClassifier
-from genomamba.classify.splits import folds_of
+from genomamba.classify.reading import read_data
+from genomamba.classify.splits import check_trainable
+from genomamba.classify.starting import load_network
 from genomamba.model.process import keep_freed_memory, set_threads
+
+STRENGTHS: Final = (10.0, 100.0, 1_000.0, 10_000.0)
 
 
 def main() -> None:
     options = read_options()
-    if options.choose is None:
+    if options.model is None:
         for path in options.paths:
             for member in members_of(path):
                 report(member)
@@ -41,47 +51,58 @@ def main() -> None:
     set_threads(options.threads)
     keep_freed_memory()
     for path in options.paths:
-        choose(options.choose, path, options.rows)
+        test(options.model, path)
 
 
-def choose(model: str, path: Path, most: int) -> None:
-    """Write what each candidate gives in five folds of the training part."""
-    table = pd.read_csv(path, sep="\t")
-    table = table[table["split"] == "train"]
-    if len(table) > most:
-        table = table.sample(most, random_state=0)
-    texts = table["seq" if "seq" in table else "sequence"].tolist()
-    classes, codes = np.unique(table["class" if "class" in table else "label"], return_inverse=True)
-    fold = folds_of(Labels("single", tuple(classes), codes), len(texts), 5, seed=0)
-    facts = {"task": path.name.split(".")[0], "rows": len(texts), "model": model}
-    right = 0
-    for number in range(5):
-        learn, judge = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
-        kmers = KmerClassifier(ks=(5,)).fit([texts[row] for row in learn], codes[learn])
-        right += int((kmers.predict([texts[row] for row in judge]) == codes[judge]).sum())
-    write("classify", "folds", who="5-mers", accuracy=right / len(texts), **facts)
-    loaded = from_pretrained(model)
-    depth = loaded.config.num_layers
+def test(model: str, path: Path) -> None:
+    """Write what the probes and 5-mers give on the test part of a table, with leaks and without."""
+    data = read_data(DataConfig(data=str(path)), get_alphabet("dna"))
+    check_trainable(data)
+    assert data.labels is not None
+    assert data.splits is not None
+    learn, judge = np.flatnonzero(data.splits == 0), np.flatnonzero(data.splits == 2)
+    leaks = find_leaks(data)
+    clean = ~np.isin(judge, leaks.row)
+    texts, codes = [data.sequences.text(row) for row in range(len(data))], data.labels.values
+    facts = {"task": path.name.split(".")[0], "train": learn.size, "test": judge.size, "leaked": int((~clean).sum())}
+    labels = dataclasses.replace(data.labels, values=codes[judge])
     began = time.monotonic()
-    means = embed(loaded, texts, layers=range(1, depth + 1), strand="mean").numpy()
-    seconds = round(time.monotonic() - began, 1)
-    lengths = np.array([[len(text)] for text in texts])
-    last = means.shape[1] // depth
-    for pool, values in (("mean", means), ("sum", means * lengths)):
-        if pool == "sum" and np.unique(lengths).size == 1:
-            continue
-        for layers, features in (("last", values[:, -last:]), ("all", values)):
-            found = share_right(features, codes, fold)
-            write("classify", "folds", who="probe", pool=pool, layers=layers, accuracy=found, seconds=seconds, **facts)
+    kmers = KmerClassifier(ks=(5,)).fit([texts[row] for row in learn], codes[learn])
+    plain = kmers.predict_proba([texts[row] for row in judge])
+    tell("5-mers", labels, plain, None, clean, inside=kmers.cost_[0], seconds=time.monotonic() - began, **facts)
+    lengths = data.sequences.lengths[:, None]
+    networks = {"pretrained": load_network(model), "random": load_network(model, random_weights=True, seed=0)}
+    for who, network in networks.items():
+        began = time.monotonic()
+        depth = network.config.num_layers
+        loaded = Model(network.requires_grad_(False), name=who).eval()
+        means = embed(loaded, texts, layers=range(1, depth + 1), strand="+").numpy()
+        fitted = {}
+        for pool in ("mean", "sum") if np.ptp(lengths) else ("mean",):
+            features = means * lengths if pool == "sum" else means
+            probe = FeatureClassifier(strengths=STRENGTHS, folds=3).fit(features[learn], codes[learn])
+            fitted[pool] = probe, probe.predict_proba(features[judge])
+        pool = min(fitted, key=lambda one: fitted[one][0].cost_)
+        probe, said = fitted[pool]
+        tell(
+            who, labels, said, plain, clean, inside=probe.cost_[0], pool=pool, strength=probe.strength_,
+            seconds=time.monotonic() - began, model=model, **facts,
+        )  # fmt: skip
 
 
-def share_right(features: npt.NDArray[Any], codes: npt.NDArray[Any], fold: npt.NDArray[Any]) -> float:
-    """Return the accuracy of logistic regression over features, by folds."""
-    said = np.empty_like(codes)
-    for number in range(5):
-        learn, judge = fold != number, fold == number
-        said[judge] = FeatureClassifier().fit(features[learn], codes[learn]).predict(features[judge])
-    return float((said == codes).mean())
+def tell(
+    who: str, labels: Labels, said: Any, plain: Any, clean: npt.NDArray[np.bool_], *, inside: float, **facts: Any
+) -> None:
+    """Write the figures of one of them over all rows that test, and over those that are not learnt from, too."""
+    kept = dataclasses.replace(labels, values=labels.values[clean])
+    whole, without = figures_of(labels, [said]), figures_of(kept, [said[clean]])
+    if plain is not None:
+        facts["over_5_mers"] = differences_of(labels, [said], [plain])["accuracy"]
+        facts["over_5_mers_without_leaks"] = differences_of(kept, [said[clean]], [plain[clean]])["accuracy"]
+    write(
+        "classify", "tested", who=who, accuracy=numbers(whole, "accuracy"), auroc=numbers(whole, "auroc"),
+        without_leaks=numbers(without, "accuracy"), inside=float(inside), **facts,
+    )  # fmt: skip
 
 
 def members_of(path: Path) -> Iterator[Path]:
@@ -117,9 +138,8 @@ def numbers(figures: Mapping[str, Any] | None, name: str) -> list[float | None] 
 def read_options() -> argparse.Namespace:
     """Return the options."""
     made = parser(__doc__)
-    made.add_argument("paths", nargs="+", type=Path, help="run folders; with --choose, tables")
-    made.add_argument("--choose", metavar="MODEL", help="compare candidates by folds of the training part")
-    made.add_argument("--rows", type=int, default=1_500, help="sequences that --choose takes (default: 1,500)")
+    made.add_argument("paths", nargs="+", type=Path, help="run folders; with --model, tables")
+    made.add_argument("--model", help="probe this model")
     return made.parse_args()
 
 
