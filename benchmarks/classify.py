@@ -51,18 +51,22 @@ def main() -> None:
     set_threads(options.threads)
     keep_freed_memory()
     for path in options.paths:
-        test(options.model, path)
+        test(options.model, path, options.rows)
 
 
-def test(model: str, path: Path) -> None:
+def test(model: str, path: Path, most: int | None) -> None:
     """Write what the probes and 5-mers give on the test part of a table, with leaks and without."""
     data = read_data(DataConfig(data=str(path)), get_alphabet("dna"))
     check_trainable(data)
     assert data.labels is not None
     assert data.splits is not None
     learn, judge = np.flatnonzero(data.splits == 0), np.flatnonzero(data.splits == 2)
-    leaks = find_leaks(data)
-    clean = ~np.isin(judge, leaks.row)
+    if most is not None and learn.size > most:
+        learn = np.sort(np.random.default_rng(0).permutation(learn)[:most])
+    # What is not learnt from is not read, either.
+    rows = np.concatenate([learn, judge])
+    data, learn, judge = data.select(rows), np.arange(learn.size), np.arange(learn.size, rows.size)
+    clean = ~np.isin(judge, find_leaks(data).row)
     texts, codes = [data.sequences.text(row) for row in range(len(data))], data.labels.values
     facts = {"task": path.name.split(".")[0], "train": learn.size, "test": judge.size, "leaked": int((~clean).sum())}
     labels = dataclasses.replace(data.labels, values=codes[judge])
@@ -140,6 +144,7 @@ def read_options() -> argparse.Namespace:
     made = parser(__doc__)
     made.add_argument("paths", nargs="+", type=Path, help="run folders; with --model, tables")
     made.add_argument("--model", help="probe this model")
+    made.add_argument("--rows", type=int, help="learn from so many sequences of the training part, drawn; default: all")
     return made.parse_args()
 
 

@@ -125,9 +125,7 @@ class Trials:
             return dataclasses.replace(data, splits=splits.astype(np.int8))
 
         each = tuple(Trial(trial.name, moved(trial.data), trial.seed) for trial in self.each)
-        return dataclasses.replace(
-            self, each=each, protocol=_protocol(f"{self.others[number]}, beside the test part", each[0].test, len(each))
-        )
+        return dataclasses.replace(self, each=each, protocol=_protocol("beside the test part", each[0].test, len(each)))
 
 
 def load_trials(
