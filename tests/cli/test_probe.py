@@ -188,7 +188,7 @@ def test_other_data_tests_beside_the_test_part(run, table, tmp_path):
     known = rows[2].split("\t")
     few = ["label\tsequence", "rich\tGGGCGGTGGG", f"{known[2]}\t{known[1]}", "poor\tATATCATATA"]
     (tmp_path / "few.tsv").write_text("\n".join(few) + "\n")
-    options = ("--threads", 1, "--baselines", "majority,random", "--no-report", "--repeats", 2)
+    options = ("--threads", 1, "--baselines", "random", "--no-report")
     alone = run(*options, out="alone")
     beside = run(*options, "--test-data", tmp_path / "again.tsv", tmp_path / "few.tsv", out="beside")
     plain, found = read(alone), read(beside)
@@ -207,7 +207,7 @@ def test_other_data_tests_beside_the_test_part(run, table, tmp_path):
         ("line_2", "rich"),
         ("line_3", "rich"),
         ("line_4", "poor"),
-    ] * 2
+    ]
     assert said[0][2] == "rich"
     over = {row[3] for row in lines(beside / "figures.tsv")[1:]}
     assert over == {"all", "again", "few", "few, without leaks"}
