@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LINES = {
-    "gpu": ["ceiling", "scan", "lengths", "convolution", "first_call"],
+    "gpu": ["ceiling", "scan", "lengths", "convolution", "first_call", "recipe", "million"],
     "peers": ["scan", "convolution"],
     "long": ["scan", "convolution", "sanitizer"],
 }
