@@ -94,8 +94,8 @@ def masked_batch(windows: int, context: int, device: str) -> Batch:
     bases = torch.tensor(alphabet.targets, device=device)
     targets = bases[torch.randint(len(bases), (windows, context), device=device)]
     chosen = torch.rand(windows, context, device=device) < MASKED
-    # Of a few bases none might be.
-    chosen[:, 0] = True
+    # Of a few bases none might be; and of the last alone in either direction there is nothing to scan.
+    chosen[:, [0, -1]] = True
     inputs = targets.masked_fill(chosen, alphabet.mask)
     return Batch(0, inputs, targets, chosen.float(), torch.ones(windows, dtype=torch.bool, device=device))
 

@@ -78,6 +78,8 @@ class Trainer:
         self.row_every = max(1, steps // METRICS_ROWS)
         self.valid_bits = self.progress.best_bits
         self._saved_step = self.progress.step if found else -1
+        # A GPU has to be waited for.
+        self.read_every = 1 if plan.device.type == "cpu" else self.row_every
         self._unread: list[_Taken] = []
         self._said = (math.nan, math.nan)
         self._session_start = time.monotonic() - self.progress.elapsed_s
@@ -183,7 +185,7 @@ class Trainer:
         summed, self.lanes = backward(plan.model, batch, stage.windows, plan.precision, states=states)
         norm = nn.utils.clip_grad_norm_(plan.model.parameters(), config.clip)
         self._unread.append(_Taken(progress.step + 1, batch.first, batch.inputs.shape[0], summed, norm))
-        if plan.device.type == "cpu" or (progress.step + 1) % self.row_every == 0:
+        if (progress.step + 1) % self.read_every == 0:
             self._read()
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -196,8 +198,8 @@ class Trainer:
     def _read(self) -> None:
         """Take loss and gradient norm of the steps since the last call; `RunError` for the first that is not finite.
 
-        This waits for a GPU, so there it is done for rows, validations and checkpoints alone, and nothing is written of
-        weights that a step has spoilt meanwhile.
+        Every `read_every` steps, and before validations and checkpoints: nothing is written of weights that a step has
+        spoilt meanwhile.
         """
         if not self._unread:
             return
