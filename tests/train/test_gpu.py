@@ -1,4 +1,4 @@
-"""Training on a GPU, as far as it shows without one: where it trains, what is told of its memory, and what a step asks."""
+"""Training on a GPU, as far as it shows without one: where a run trains, its memory as told, what a step asks."""
 
 import dataclasses
 import shutil
@@ -87,11 +87,8 @@ def test_memory_is_that_of_the_gpu(gpu, make_config, monkeypatch):
     check_fits(plan, cost, 10 * 1024)
     with pytest.raises(RunError, match=r"takes about 11.00 GiB of cuda:0's memory, and there are 10\.50 GiB; --recomp"):
         check_fits(plan, cost, 9.5 * 1024)
-    with pytest.raises(
-        RunError, match=r"^cuda:0: its memory ran out over 8 x 1,024 bases; give a smaller --batch-size"
-    ):
-        with memory_told(plan):
-            raise torch.OutOfMemoryError("CUDA out of memory")
+    with pytest.raises(RunError, match=r"^cuda:0: its memory ran out over 8 x 1,024 bases; give"), memory_told(plan):
+        raise torch.OutOfMemoryError("CUDA out of memory")
 
 
 @pytest.mark.parametrize(
@@ -180,7 +177,7 @@ def test_a_run_by_the_kernels_of_gpus_loses_what_one_by_those_of_cpus_does(
     make_config, make_trainer, tmp_path, monkeypatch
 ):
     pytest.importorskip("triton")
-    small = {"d_model": 2, "d_state": 1, "context": 3, "batch_size": 1, "max_steps": 2, "valid_every": 9}
+    small = {"d_model": 2, "d_state": 1, "context": 3, "batch_size": 1, "max_steps": 1, "valid_every": 9}
     rows = []
     for backend in ("cpu", "triton"):
         config = make_config(**small, valid_share=0.0, test=(), test_share=0.0, out=str(tmp_path / backend))
