@@ -34,7 +34,7 @@ from genomamba.files import atomic_file, read_json, write_json
 from genomamba.model import count_parameters
 from genomamba.model.process import keep_freed_memory, set_threads
 from genomamba.score.progress import Progress
-from genomamba.train.device import choose_training_device
+from genomamba.train.device import choose_training_device, gpu_facts
 from genomamba.train.log import tell
 from genomamba.train.run_folder import RunFolder, check_free
 from genomamba.train.signals import Signals
@@ -103,7 +103,8 @@ def finetune(
         raise ConfigError("--learning-rate has several values, and nothing validates to choose by; give --valid-share")
     folder = RunFolder(path, resume=config.resume, force=config.force)
     folder.start(
-        command=command, inputs=[input_of(trials.data)], threads=threads, device=str(device), model=name
+        command=command, inputs=[input_of(trials.data)], threads=threads, device=str(device), model=name,
+        **gpu_facts(device),
     )  # fmt: skip
     kept = dataclasses.replace(config, resume=False, force=False)
     folder.write_config(kept)

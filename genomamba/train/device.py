@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
 from genomamba.errors import ConfigError
 from genomamba.model.device import choose_device, prepare_gpu
 
-__all__ = ["autocast", "choose_precision", "choose_training_device"]
+__all__ = ["autocast", "choose_precision", "choose_training_device", "gpu_facts"]
 
 _log = logging.getLogger("genomamba")
 
@@ -59,6 +59,13 @@ def choose_precision(
 def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
     """Context in which matrix products run in `precision`; the scan's state and the residual stream stay float32."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == torch.bfloat16)
+
+
+def gpu_facts(device: torch.device) -> dict[str, Any]:
+    """Return what a record says of a GPU and of what drives it; nothing of a CPU."""
+    if device.type != "cuda":
+        return {}
+    return {"gpu": torch.cuda.get_device_name(device), "cuda": torch.version.cuda or torch.version.hip}
 
 
 def _gpu_has_bfloat16(device: torch.device) -> bool:

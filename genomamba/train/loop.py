@@ -13,6 +13,7 @@ from genomamba.errors import GenomambaError
 from genomamba.model import count_parameters
 from genomamba.report.model_card import write_run_card
 from genomamba.report.page import write_report
+from genomamba.train.device import gpu_facts
 from genomamba.train.estimate import check_fits, free_memory_mib, measure, memory_told
 from genomamba.train.final import AskedToLeaveError, score_held_out
 from genomamba.train.plan import Cost, Plan, make_plan, run_path
@@ -66,6 +67,7 @@ def pretrain(config: PretrainConfig, *, command: str, emit: Callable[[str], None
         inputs=plan.corpus.inputs,
         threads=plan.threads,
         device=str(plan.device),
+        **gpu_facts(plan.device),
         precision=plan.config.precision,
         parameters=count_parameters(plan.model),
         preset=plan.config.preset,
