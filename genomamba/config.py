@@ -242,6 +242,8 @@ class PretrainConfig:
     """AdamW's decay; not on A_log, D, delta's bias, norms and biases."""
     warmup: float = 0.05
     """Share of the run over which the learning rate rises."""
+    final_rate: float = 0.02
+    """Share of the peak learning rate at which the run ends."""
     clip: float = 1.0
     """Largest norm of the gradient."""
 
@@ -278,7 +280,7 @@ class PretrainConfig:
     """Print the plan and stop."""
 
     def __post_init__(self) -> None:
-        for name in ("valid_share", "test_share", "max_n", "softmask_weight", "warmup"):
+        for name in ("valid_share", "test_share", "max_n", "softmask_weight", "warmup", "final_rate"):
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:
                 raise ConfigError(f"--{name.replace('_', '-')} is {value}; it must lie between 0 and 1")

@@ -156,7 +156,7 @@ class Trainer:
             tokens=plan.stages.tokens(progress.step + 1),
             elapsed_s=progress.elapsed_s,
         )
-        rate = learning_rate(ahead, peak=stage.rate, warmup=config.warmup)
+        rate = learning_rate(ahead, peak=stage.rate, warmup=config.warmup, floor=config.final_rate)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         batch = batch.to(plan.device)
