@@ -88,7 +88,7 @@ RECIPES: Final[Mapping[RecipeName, Recipe]] = {
             **_STEP,
             **_ADAMW,
             "final_rate": 0.00125,
-        },  # fmt: skip
+        },
     ),
 }
 

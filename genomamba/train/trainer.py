@@ -11,10 +11,12 @@ from torch import nn
 from genomamba.data.stream import make_loader
 from genomamba.errors import RunError
 from genomamba.metrics import bits_per_base, perplexity
-from genomamba.train.evaluate import Scorer, by_genome, total
+from genomamba.train.evaluate import Scorer, total
 from genomamba.train.log import MetricsLog, ProgressBar, tell
 from genomamba.train.objective import Batch, make_collate
 from genomamba.train.optimizer import make_optimizer
+from genomamba.train.pace import Pace
+from genomamba.train.parts import parts_in_words, parts_of
 from genomamba.train.plan import Cost, Plan
 from genomamba.train.resume import (
     Progress,
@@ -60,7 +62,8 @@ class Trainer:
         if found := checkpoints(folder.path):
             self.progress, carried = load_checkpoint(found[-1], plan.model, self.optimizer)
             self.lanes = carried or self.lanes
-        self.metrics = MetricsLog(folder.path, self.progress.step)
+        self.metrics = MetricsLog(folder.path, self.progress.step, tensorboard=config.tensorboard)
+        self.pace = Pace.of(plan)
         steps = plan.expected_steps(cost)
         self.valid_every = plan.valid_every(cost)
         self.checkpoint_every = config.checkpoint_every or self.valid_every
@@ -96,10 +99,9 @@ class Trainer:
                     elapsed, last_row = time.monotonic() - last_row, time.monotonic()
                     tokens = plan.stages.tokens(progress.step)
                     speed, last_tokens = (tokens - last_tokens) / elapsed, tokens
-                    self._write_row("train", loss, learning_rate=rate, gradient_norm=norm, bases_per_s=speed)
-                    bar.update(
-                        self.share_done, bases_per_s=speed, bits=bits_per_base(loss, 1), valid_bits=self.valid_bits
-                    )
+                    pace = {"bases_per_s": speed, "peak_share": self.pace.share(speed)}
+                    self._write_row("train", loss, learning_rate=rate, gradient_norm=norm, **pace)
+                    bar.update(self.share_done, bits=bits_per_base(loss, 1), valid_bits=self.valid_bits, **pace)
                 self._after_step()
                 if self.signals.leave:
                     self.checkpoint()
@@ -125,12 +127,15 @@ class Trainer:
         self.valid_bits = bits_per_base(scored.nats, scored.bases)
         self._tick()
         self._write_row("valid", loss)
-        genomes = by_genome(by_contig) if len(plan.corpus.members) > 1 else {}
-        each = ", ".join(f"{name} {bits_per_base(one.nats, one.bases):.4f}" for name, one in genomes.items())
+        is_mixture = len(plan.corpus.members) > 1
+        for genome, name, part in parts_of(by_contig, is_mixture=is_mixture):
+            of = {"genome": genome or None, "class": name or None, "scored": part.bases}
+            self._write_row("valid_part", part.nats / part.bases, **of)
+        done, elapsed_s = self.share_done, self.progress.elapsed_s
+        left = f", {elapsed_s * (1 / done - 1):,.0f} s left" if done else ""
         tell(
-            f"step {self.progress.step:,}, {self.share_done:.0%} done after {self.progress.elapsed_s:,.0f} s: "
-            f"{self.valid_bits:.4f} bits per held-out base"
-            f"{f' ({each})' if each else ''}"
+            f"step {self.progress.step:,}, {done:.0%} done after {elapsed_s:,.0f} s{left}: {self.valid_bits:.4f} bits "
+            f"per held-out base{parts_in_words(by_contig, is_mixture=is_mixture)}"
         )
         if self.progress.best_bits is None or self.valid_bits < self.progress.best_bits:
             self.progress.best_bits, self.progress.best_step = self.valid_bits, self.progress.step
@@ -199,7 +204,7 @@ class Trainer:
     def _tick(self) -> None:
         self.progress.elapsed_s = time.monotonic() - self._session_start
 
-    def _write_row(self, kind: str, loss: float, **values: float) -> None:
+    def _write_row(self, kind: str, loss: float, **values: float | str | None) -> None:
         self.metrics.write(
             kind=kind,
             step=self.progress.step,
@@ -221,4 +226,5 @@ def _make_scorer(plan: Plan) -> Scorer:
         batch_size=plan.stages.last.windows,
         seed=plan.config.seed,
         species=plan.corpus.species,
+        classes=plan.corpus.classes,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from genomamba.config import PRESETS
+from genomamba.config import PRESETS, PretrainConfig
 from genomamba.coordinates import Interval
 from genomamba.model import count_parameters
 from genomamba.train.plan import Cost, Plan
@@ -37,7 +37,7 @@ def describe_plan(plan: Plan) -> str:
         "objective": f"{config.objective}, {strands}, {plan.context:,} bases of context"
         f"{', states carried from window to window' if config.carry_state else ''}",
         "turns": _turns(plan.stages) if config.context_schedule else "",
-        "optimiser": f"AdamW, learning rate {config.learning_rate:g} down to {config.learning_rate * config.final_rate:.2g}, decay {config.weight_decay:g}, "
+        "optimiser": f"AdamW, learning rate {_rate(config)}, decay {config.weight_decay:g}, "
         f"warm-up {config.warmup:.0%}, clip {config.clip:g}, {_count(windows, 'window')} a step",
         "stops at": ", ".join(f"--max-{name} {value:,}" for name, value in limits if value is not None),
         "device": f"{plan.device}, {_count(plan.threads, 'thread')}, {config.precision}"
@@ -76,6 +76,10 @@ def _size(plan: Plan) -> str:
         return "as --init"
     is_preset = PRESETS[config.preset] == {"num_layers": model.num_layers, "d_model": model.d_model}
     return config.preset if is_preset else "own size"
+
+
+def _rate(config: PretrainConfig) -> str:
+    return f"{config.learning_rate:g} down to {config.learning_rate * config.final_rate:.2g}"
 
 
 def _mixture(plan: Plan) -> str:
