@@ -12,7 +12,7 @@ from genomamba.train.loop import pretrain
 
 
 def read_events(run):
-    """Tag, step and value of every number, and the time, in the order of the file; read without TensorBoard's tables."""
+    """Tag, step and value of every number, and the time, in the order of the file."""
     from tensorboard.compat.proto.event_pb2 import Event
 
     (path,) = (run / "tensorboard").iterdir()

@@ -19,7 +19,9 @@ def test_by_hand():
 def test_two_strands_cost_twice_and_tied_directions_project_once():
     shape = {"d_model": 8, "num_layers": 1, "d_state": 4}
     causal = flops_per_base(ModelConfig(**shape))
-    tied, free = (flops_per_base(ModelConfig(**shape, direction="bidirectional", tie_directions=t)) for t in (True, False))
+    tied, free = (
+        flops_per_base(ModelConfig(**shape, direction="bidirectional", tie_directions=t)) for t in (True, False)
+    )
     assert causal < tied < free < 2 * causal
     assert flops_per_base(ModelConfig(**shape, direction="bidirectional", equivariant=True)) == 2 * tied
 

@@ -40,7 +40,10 @@ def test_figures_of_a_mixture():
     figures = figures_of(MIXED, is_mixture=True)
     assert figures["bases"] == 15
     assert {name: one["bases"] for name, one in figures["by_class"].items()} == {"exon": 2, "other": 8}
-    assert {name: one["bases"] for name, one in figures["by_genome"]["x"]["by_class"].items()} == {"exon": 2, "other": 8}
+    assert {name: one["bases"] for name, one in figures["by_genome"]["x"]["by_class"].items()} == {
+        "exon": 2,
+        "other": 8,
+    }
     assert "by_class" not in figures["by_genome"]["y"]
     assert list(figures["by_contig"]) == ["x/1", "x/2", "y/1"]
 
