@@ -37,8 +37,8 @@ FACTS: Final = {
 TIMES: Final = {"started": "started", "finished": "ended"}
 
 
-def write_report(run: Path) -> Path:
-    """Write `report.html` into a run folder, from the files that are there.
+def write_report(run: Path, path: Path | None = None) -> Path:
+    """Write the report of a run folder, from the files that are there.
 
     The page says what is missing. It needs no script and loads nothing from outside.
 
@@ -46,6 +46,8 @@ def write_report(run: Path) -> Path:
     ----------
     run : Path
         Run folder of `genomamba pretrain`, of a run that has ended or goes on.
+    path : Path, optional
+        The page. Default: `report.html` in the folder.
 
     Returns
     -------
@@ -58,7 +60,7 @@ def write_report(run: Path) -> Path:
         Where the folder is no run folder, a file in it is damaged, or the page cannot be written.
     """
     page = render(read_run(run))
-    path = run / FILE_NAME
+    path = path or run / FILE_NAME
     with atomic_file(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path
