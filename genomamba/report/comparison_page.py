@@ -128,7 +128,10 @@ def _curves(runs: Named) -> list[tuple[str, Markup]]:
     for cost in kinds:
         own = {name: run for name, run in runs.items() if words.cost(run) == cost}
         unit = words.unit(next(iter(own.values())))
-        for column, along, scale in (("bases", f"training {unit}s", 1.0), ("time_s", "hours of training", 1 / 3_600)):
+        longest = max((_last(run.valid, "time_s") or 0.0 for run in own.values()), default=0.0)
+        hours, minutes = ("hours of training", 1 / 3_600), ("minutes of training", 1 / 60)
+        axes = (("bases", f"training {unit}s", 1.0), ("time_s", *(hours if longest > 7_200 else minutes)))
+        for column, along, scale in axes:
             curves = {
                 name: (run.valid[column] * scale, run.valid["bits_per_base"])
                 for name, run in own.items()
@@ -161,7 +164,7 @@ def _figures(runs: Named) -> Section:
         "matrix product reaches there. Fewer bits are better.",
         header=("run", "status", "parameters", "training bases", "time", "bases/s", "of peak", *SPLITS.values()),
         rows=rows,
-        notes=("Under a figure: the bases that it is over, and the best Markov model on them.",
+        notes=("Under a figure: that of the best Markov model on the same bases.",
                "No interval of these figures is known; genomamba evaluate gives some.") ,
     )  # fmt: skip
 
@@ -170,8 +173,8 @@ def _bits(run: RunFiles, split: str) -> tuple[str, str]:
     if (found := _split(run, split)) is None:
         return NONE, ""
     markov = words.markov_bits(run, split)
-    beside = f"; Markov {markov[words.best_order(run, split)]:.4f}" if markov else ""
-    return f"{found['bits_per_base']:.4f}", f"{found['bases']:,}{beside}"
+    beside = f"Markov {markov[words.best_order(run, split)]:.4f}" if markov else ""
+    return f"{found['bits_per_base']:.4f}", beside
 
 
 def _by_parts(runs: Named) -> list[Section]:

@@ -88,7 +88,8 @@ def test_names_are_told_apart_by_their_paths(make_run, tmp_path, capsys, monkeyp
     assert capsys.readouterr().out == "comparison.html\n"
     assert "<h1>a/run, b/run</h1>" in (tmp_path / "comparison.html").read_text()
     assert main(["report", "a/run", "--out", "deep.html"]) == 0
-    assert (tmp_path / "deep.html").read_text() and not (tmp_path / "a/run/report.html").exists()
+    assert "</html>" in (tmp_path / "deep.html").read_text()
+    assert not (tmp_path / "a/run/report.html").exists()
     assert main(["report", "a/run", "b/run", "--out", "new/page.html"]) == 0
     assert (tmp_path / "new/page.html").is_file()
 
