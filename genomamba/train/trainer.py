@@ -102,7 +102,10 @@ class Trainer:
                     pace = {"bases_per_s": speed, "peak_share": self.pace.share(speed)}
                     self._write_row("train", loss, learning_rate=rate, gradient_norm=norm, **pace)
                     bar.update(self.share_done, bits=bits_per_base(loss, 1), valid_bits=self.valid_bits, **pace)
+                paused = time.monotonic()
                 self._after_step()
+                # The speed is that of training alone.
+                last_row += time.monotonic() - paused
                 if self.signals.leave:
                     self.checkpoint()
                     return False

@@ -1,11 +1,14 @@
 """Operations of a base, counted by hand and beside those of the products that PyTorch runs."""
 
+import json
+
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from genomamba.config import ModelConfig
 from genomamba.model import LanguageModel
+from genomamba.train import trainer
 from genomamba.train.pace import Pace, flops_per_base, product_rate
 
 
@@ -40,3 +43,27 @@ def test_products_of_the_network_are_those_that_are_counted():
 def test_the_share_is_of_what_was_measured():
     assert Pace(flops_per_base=2e6, peak=1e12).share(5e4) == pytest.approx(0.1)
     assert product_rate(torch.device("cpu"), torch.float32, torch.get_num_threads()) > 1e8
+
+
+def test_the_speed_is_that_of_training_without_validation(make_config, make_trainer, monkeypatch):
+    """On a clock that goes on by a second whenever it is read, and by 10,000 in a validation."""
+    now = [0.0]
+
+    def read():
+        now[0] += 1
+        return now[0]
+
+    monkeypatch.setattr(trainer.time, "monotonic", read)
+    made = make_trainer(make_config(valid_every=3))
+    validate = made.validate
+
+    def slowly():
+        now[0] += 10_000
+        validate()
+
+    monkeypatch.setattr(made, "validate", slowly)
+    made.train()
+    rows = [json.loads(line) for line in (made.folder.path / "metrics.jsonl").read_text().splitlines()]
+    speeds = [row["bases_per_s"] for row in rows if row["kind"] == "train"]
+    assert len(speeds) == 20
+    assert min(speeds) > max(speeds) / 10

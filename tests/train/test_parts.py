@@ -89,3 +89,27 @@ def test_a_run_tells_classes_at_every_validation_and_at_the_end(objective, class
         best = next(row for row in markov["orders"] if row["order"] == markov["best_order"])
         told = markov["by_class"]["test"]
         assert sum(told[name] * bases[name] for name in bases) / test["bases"] == pytest.approx(best["test"])
+
+
+def test_a_mixture_tells_classes_of_the_genomes_that_have_them(classes_bed, made_fasta, make_config, tmp_path):
+    from genomamba.train.loop import pretrain
+
+    sheet = tmp_path / "sheet.tsv"
+    sheet.write_text(
+        f"name\tfasta\ttest\tclasses\na\t{made_fasta}\ttwo\t{classes_bed}\nb\t{made_fasta}\ttwo\t.\n"
+    )  # fmt: skip
+    config = make_config(fasta=(), test=(), genomes=str(sheet), max_steps=4, valid_every=2)
+    assert pretrain(config, command="genomamba pretrain", emit=print) == 0
+    evaluation = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    test = evaluation["splits"]["test"]
+    known = {"exon": 2_000, "repeat": 500, "other": 3_500}
+    assert test["bases"] == 12_000
+    assert {name: one["bases"] for name, one in test["by_class"].items()} == known
+    assert {name: one["bases"] for name, one in test["by_genome"]["a"]["by_class"].items()} == known
+    assert "by_class" not in test["by_genome"]["b"]
+    assert set(evaluation["markov"]["by_class"]["test"]) == set(known)
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    parts = {(row["genome"], row["class"]) for row in rows if row["kind"] == "valid_part"}
+    assert {("a", None), ("b", None), ("a", "exon"), (None, "exon")} <= parts
+    assert ("b", "exon") not in parts
+    assert "By region class" in (tmp_path / "run" / "report.html").read_text()
