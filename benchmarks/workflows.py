@@ -57,10 +57,14 @@ def run_all(options: argparse.Namespace, folder: Path) -> None:
         (home / "data" / name).unlink()
     write_made(home / "data/made.vcf", texts, options.variants)
     (home / "config/names.tsv").write_text("".join(f"{short}\t{name}\n" for name, short in names.items()))
+    training = yaml.safe_load((home / "config/config.yaml").read_text())["pretrain"]
+    training |= {"max_steps": options.steps, "valid_every": max(1, options.steps // 4), "test": options.test}
+    if options.preset:
+        training = {key: training[key] for key in ("max_steps", "valid_every", "test")} | {"preset": options.preset}
     change = {
         "name": "genome", "fasta": [str(options.fasta.resolve())], "gff": str(options.gff.resolve()),
-        "chrom_map": "config/names.tsv" if names else None, "shard_records": 500, "track_bases": 2_000_000,
-        "pretrain": {"max_steps": options.steps, "test": options.test},
+        "chrom_map": "config/names.tsv" if names else None, "shard_records": 500, "track_bases": 4_000_000,
+        "pretrain": training,
         "evaluate": {"contexts": [1024, 8192], "blocks": 32}, "score": {"context": 1024, "horizon": 128},
         "tasks": {"coding": {"feature": "CDS", "length": 200, "limit": 1_000, "test": options.test}},
         "predict": {"window": 200, "stride": 200}, "threads": options.threads,
@@ -73,7 +77,7 @@ def run_all(options: argparse.Namespace, folder: Path) -> None:
         raise SystemExit(f"a second run did something:\n{again['said']}")
     jobs = len(list((home / "benchmarks").rglob("*.tsv")))
     facts = {"bases": sum(map(len, texts.values())), "variants": options.variants, "jobs": jobs, "cores": options.cores}
-    keep("all", first, **facts, steps=options.steps)
+    keep("all", first, **facts, pretrain=training)
     keep("all-report", report, mib=(home / "report.html").stat().st_size / 2**20)
     keep("all-again", again)
 
@@ -210,7 +214,8 @@ def read_options(words: Sequence[str] | None = None) -> argparse.Namespace:
     made.add_argument("--fasta", type=Path, help="all, shards: the genome, gzip or BGZF")
     made.add_argument("--gff", type=Path, help="all: its annotation")
     made.add_argument("--test", nargs="+", default=[], help="all: contigs that test the model and the classifier")
-    made.add_argument("--steps", type=int, default=600, help="all: steps of training (default: 600)")
+    made.add_argument("--steps", type=int, default=400, help="all: steps of training (default: 400)")
+    made.add_argument("--preset", help="all: network, such as tiny (default: that of the example, smaller)")
     made.add_argument("--variants", type=int, help="all, shards: made variants (default: 2,000; 20,000)")
     made.add_argument("--records", type=int, default=1_000_000, help="plan: made records (default: 1,000,000)")
     made.add_argument("--cores", type=int, default=2, help="of Snakemake (default: 2)")
