@@ -57,19 +57,7 @@ def run_all(options: argparse.Namespace, folder: Path) -> None:
         (home / "data" / name).unlink()
     write_made(home / "data/made.vcf", texts, options.variants)
     (home / "config/names.tsv").write_text("".join(f"{short}\t{name}\n" for name, short in names.items()))
-    training = yaml.safe_load((home / "config/config.yaml").read_text())["pretrain"]
-    training |= {"max_steps": options.steps, "valid_every": max(1, options.steps // 4), "test": options.test}
-    if options.preset:
-        training = {key: training[key] for key in ("max_steps", "valid_every", "test")} | {"preset": options.preset}
-    change = {
-        "name": "genome", "fasta": [str(options.fasta.resolve())], "gff": str(options.gff.resolve()),
-        "chrom_map": "config/names.tsv" if names else None, "shard_records": 500, "track_bases": 4_000_000,
-        "pretrain": training,
-        "evaluate": {"contexts": [1024, 8192], "blocks": 32}, "score": {"context": 1024, "horizon": 128},
-        "tasks": {"coding": {"feature": "CDS", "length": 200, "limit": 1_000, "test": options.test}},
-        "predict": {"window": 200, "stride": 200}, "threads": options.threads,
-    }  # fmt: skip
-    configure(home, change)
+    configure(home, settings_of_all(home, options) | {"chrom_map": "config/names.tsv" if names else None})
     first = call(home, "run", "all", "--config", "config/config.yaml", "--", "--cores", str(options.cores))
     report = call(home, "run", "all", "--config", "config/config.yaml", "--", "--report", "report.html")
     again = call(home, "run", "all", "--config", "config/config.yaml", "--", "--cores", str(options.cores))
@@ -77,9 +65,23 @@ def run_all(options: argparse.Namespace, folder: Path) -> None:
         raise SystemExit(f"a second run did something:\n{again['said']}")
     jobs = len(list((home / "benchmarks").rglob("*.tsv")))
     facts = {"bases": sum(map(len, texts.values())), "variants": options.variants, "jobs": jobs, "cores": options.cores}
-    keep("all", first, **facts, pretrain=training)
+    keep("all", first, **facts, network=options.preset or "that of the example", steps=options.steps)
     keep("all-report", report, mib=(home / "report.html").stat().st_size / 2**20)
     keep("all-again", again)
+
+
+def settings_of_all(home: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Return what takes the place of settings of the example: files, parts that test, and how much is done."""
+    training = {"max_steps": options.steps, "valid_every": max(1, options.steps // 4), "test": options.test}
+    example = yaml.safe_load((home / "config/config.yaml").read_text())["pretrain"]
+    return {
+        "name": "genome", "fasta": [str(options.fasta.resolve())], "gff": str(options.gff.resolve()),
+        "shard_records": 500, "track_bases": 4_000_000, "threads": options.threads,
+        "pretrain": ({"preset": options.preset} if options.preset else example) | training,
+        "evaluate": {"contexts": [1024, 8192], "blocks": 32}, "score": {"context": 1024, "horizon": 128},
+        "tasks": {"coding": {"feature": "CDS", "length": 200, "limit": 1_000, "test": options.test}},
+        "predict": {"window": 200, "stride": 200},
+    }  # fmt: skip
 
 
 def plan(options: argparse.Namespace, folder: Path) -> None:
