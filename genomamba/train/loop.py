@@ -13,7 +13,8 @@ from genomamba.errors import GenomambaError
 from genomamba.model import count_parameters
 from genomamba.report.model_card import write_run_card
 from genomamba.report.page import write_report
-from genomamba.train.estimate import check_fits, free_memory_mib, measure
+from genomamba.train.device import gpu_facts
+from genomamba.train.estimate import check_fits, free_memory_mib, measure, memory_told
 from genomamba.train.final import AskedToLeaveError, score_held_out
 from genomamba.train.plan import Cost, Plan, make_plan, run_path
 from genomamba.train.run_folder import RunFolder, check_free
@@ -54,9 +55,10 @@ def pretrain(config: PretrainConfig, *, command: str, emit: Callable[[str], None
             emit(f"{path}: no run to go on with; starting one")
     plan = make_plan(config)
     emit(describe_plan(plan))
-    cost = measure(plan)
+    with memory_told(plan):
+        cost = measure(plan)
     emit(describe_cost(plan, cost))
-    check_fits(plan, cost, free_memory_mib())
+    check_fits(plan, cost, free_memory_mib(plan.device))
     if config.dry_run:
         return 0
     folder = RunFolder(path, resume=config.resume, force=config.force)
@@ -65,6 +67,7 @@ def pretrain(config: PretrainConfig, *, command: str, emit: Callable[[str], None
         inputs=plan.corpus.inputs,
         threads=plan.threads,
         device=str(plan.device),
+        **gpu_facts(plan.device),
         precision=plan.config.precision,
         parameters=count_parameters(plan.model),
         preset=plan.config.preset,
@@ -72,7 +75,8 @@ def pretrain(config: PretrainConfig, *, command: str, emit: Callable[[str], None
     with Signals() as signals:
         session = _Session(plan, folder, cost, signals)
         try:
-            session.run(emit)
+            with memory_told(plan):
+                session.run(emit)
         except GenomambaError:
             # The error that ended the run is what the user is to read, not that its report failed too.
             with contextlib.suppress(GenomambaError):

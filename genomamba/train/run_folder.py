@@ -22,7 +22,8 @@ FILES = (
 # Of a run that goes on: where it is, how it is run, how long, and how often it is looked at.
 MAY_CHANGE = frozenset({
     "out", "resume", "force", "dry_run", "threads", "workers", "recompute", "recompute_layers", "valid_every",
-    "valid_bases", "checkpoint_every", "keep", "max_steps", "max_tokens", "max_minutes", "cache_dir",
+    "valid_bases", "checkpoint_every", "keep", "max_steps", "max_tokens", "max_minutes", "cache_dir", "device",
+    "precision",
 })  # fmt: skip
 
 
