@@ -96,10 +96,10 @@ def plan(options: argparse.Namespace, folder: Path) -> None:
     save_made_model(home / "model")
     records = options.records // SHARDS
     configure(home, {"fasta": ["data/made.fa.gz"], "model": "model", "shard_records": records, "pretrain": None})
-    run = ("run", "score_variants", "--config", "config/config.yaml", "--", "--cores", str(options.cores), "--quiet")
-    call(home, *run, "all", "--until", "plan_shards", "info", "index")
+    run = ("run", "score_variants", "--config", "config/config.yaml", "--", "--cores", str(options.cores))
+    call(home, *run, "results/yeast/scores/made.shards.tsv", "results/yeast/info.json")
     shards = len((home / "results/yeast/scores/made.shards.tsv").read_text().splitlines()) - 1
-    done = call(home, *run, "rules", "--dry-run")
+    done = call(home, *run, "--dry-run", "--quiet", "rules")
     (jobs,) = re.findall(r"^total +(\d+)", done["said"], re.MULTILINE)[:1]
     keep("plan", done, records=options.records, shards=shards, jobs=int(jobs))
 

@@ -1,4 +1,4 @@
-"""A workflow, and the script of a page, on a real SLURM: one node, this machine, with controller, daemon and MUNGE started for the test."""
+"""A workflow, and the script of a page, on a real SLURM of one node: this machine, its daemons started for the test."""
 
 import os
 import re
