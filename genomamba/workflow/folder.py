@@ -95,10 +95,11 @@ def run_workflow(name: str, config: Path, options: Sequence[str]) -> int:
     command = [
         *(sys.executable, "-m", "snakemake", "--snakefile", str(snakefile_of(name)), "--configfile", str(config)),
         *cores,
-        # What follows --configfile is taken for more files of that kind, up to the next option.
-        "--printshellcmds",
+        # What follows --configfile is taken for more files of that kind, up to the next option. Why a job failed is
+        # one line of its log, which is shown then.
+        "--printshellcmds", "--show-failed-logs",
         *options,
-    ]
+    ]  # fmt: skip
     # The rules call the genomamba of this environment, whether it is activated or not.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     return subprocess.run(command, env={**os.environ, "PATH": path}, check=False).returncode

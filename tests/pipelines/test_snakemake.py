@@ -278,6 +278,18 @@ def test_lint_finds_nothing(tmp_path):
     assert "good condition" in snakemake(tmp_path, "--lint")
 
 
+def test_every_rule_says_what_it_takes():
+    texts = [text for file in (PIPELINES / "rules").glob("*.smk") for text in rules_of(file.read_text())]
+    assert len(texts) >= len(COMMANDS)
+    for text in texts:
+        for word in ("log:", "benchmark:", "conda:", "threads:", "mem_mb=", "runtime=", "gpu="):
+            assert re.search(rf"^ +{word}", text, re.M), f"{text.split(':')[0]} has no {word}"
+
+
+def rules_of(text):
+    return re.split(r"^(?=(?:rule|checkpoint) \w+:$)", text, flags=re.M)[1:]
+
+
 @pytest.mark.slow
 def test_the_example_runs(tmp_path):
     genome = {
