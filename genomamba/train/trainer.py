@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from genomamba.data.stream import make_loader
 from genomamba.errors import RunError
 from genomamba.metrics import bits_per_base, perplexity
-from genomamba.train.evaluate import Scorer, by_genome, total
+from genomamba.train.evaluate import Scorer, total
 from genomamba.train.log import MetricsLog, ProgressBar, tell
 from genomamba.train.objective import Batch, make_collate
 from genomamba.train.optimizer import make_optimizer
+from genomamba.train.pace import Pace
+from genomamba.train.parts import parts_in_words, parts_of
 from genomamba.train.plan import Cost, Plan
 from genomamba.train.resume import (
     Progress,
@@ -71,7 +73,8 @@ class Trainer:
         if found := checkpoints(folder.path):
             self.progress, carried = load_checkpoint(found[-1], plan.model, self.optimizer)
             self.lanes = carried or self.lanes
-        self.metrics = MetricsLog(folder.path, self.progress.step)
+        self.metrics = MetricsLog(folder.path, self.progress.step, tensorboard=config.tensorboard)
+        self.pace = Pace.of(plan)
         steps = plan.expected_steps(cost)
         self.valid_every = plan.valid_every(cost)
         self.checkpoint_every = config.checkpoint_every or self.valid_every
@@ -83,6 +86,7 @@ class Trainer:
         self._unread: list[_Taken] = []
         self._said = (math.nan, math.nan)
         self._session_start = time.monotonic() - self.progress.elapsed_s
+        self._paused_s = 0.0
 
     @property
     def share_done(self) -> float:
@@ -112,11 +116,12 @@ class Trainer:
                     elapsed, last_row = time.monotonic() - last_row, time.monotonic()
                     tokens = plan.stages.tokens(progress.step)
                     speed, last_tokens = (tokens - last_tokens) / elapsed, tokens
-                    self._write_row("train", loss, learning_rate=rate, gradient_norm=norm, bases_per_s=speed)
-                    bar.update(
-                        self.share_done, bases_per_s=speed, bits=bits_per_base(loss, 1), valid_bits=self.valid_bits
-                    )
+                    pace = {"bases_per_s": speed, "peak_share": self.pace.share(speed)}
+                    self._write_row("train", loss, learning_rate=rate, gradient_norm=norm, **pace)
+                    bar.update(self.share_done, bits=bits_per_base(loss, 1), valid_bits=self.valid_bits, **pace)
                 self._after_step()
+                # The speed is that of training alone.
+                last_row += self._paused_s
                 if self.signals.leave:
                     self.checkpoint()
                     return False
@@ -142,12 +147,15 @@ class Trainer:
         self.valid_bits = bits_per_base(scored.nats, scored.bases)
         self._tick()
         self._write_row("valid", loss)
-        genomes = by_genome(by_contig) if len(plan.corpus.members) > 1 else {}
-        each = ", ".join(f"{name} {bits_per_base(one.nats, one.bases):.4f}" for name, one in genomes.items())
+        is_mixture = len(plan.corpus.members) > 1
+        for genome, name, part in parts_of(by_contig, is_mixture=is_mixture):
+            of = {"genome": genome or None, "class": name or None, "scored": part.bases}
+            self._write_row("valid_part", part.nats / part.bases, **of)
+        done, elapsed_s = self.share_done, self.progress.elapsed_s
+        left = f", {elapsed_s * (1 / done - 1):,.0f} s left" if done else ""
         tell(
-            f"step {self.progress.step:,}, {self.share_done:.0%} done after {self.progress.elapsed_s:,.0f} s: "
-            f"{self.valid_bits:.4f} bits per held-out base"
-            f"{f' ({each})' if each else ''}"
+            f"step {self.progress.step:,}, {done:.0%} done after {elapsed_s:,.0f} s{left}: {self.valid_bits:.4f} bits "
+            f"per held-out base{parts_in_words(by_contig, is_mixture=is_mixture)}"
         )
         if self.progress.best_bits is None or self.valid_bits < self.progress.best_bits:
             self.progress.best_bits, self.progress.best_step = self.valid_bits, self.progress.step
@@ -175,7 +183,7 @@ class Trainer:
             tokens=plan.stages.tokens(progress.step + 1),
             elapsed_s=progress.elapsed_s,
         )
-        rate = learning_rate(ahead, peak=stage.rate, warmup=config.warmup)
+        rate = learning_rate(ahead, peak=stage.rate, warmup=config.warmup, floor=config.final_rate)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         # Counted here: a GPU would have to be waited for.
@@ -212,10 +220,17 @@ class Trainer:
 
     def _after_step(self) -> None:
         step = self.progress.step
-        if step % self.valid_every == 0:
+        validates = step % self.valid_every == 0
+        saves = step % self.checkpoint_every == 0 or self.signals.take_checkpoint()
+        if validates or saves:
+            # Steps that a device has not done yet are no part of the pause.
+            self._read()
+        start = time.monotonic()
+        if validates:
             self.validate()
-        if step % self.checkpoint_every == 0 or self.signals.take_checkpoint():
+        if saves:
             self.checkpoint()
+        self._paused_s = time.monotonic() - start
 
     def _not_finite(self, taken: _Taken, loss: float, norm: float) -> str:
         last = taken.first + taken.samples - 1
@@ -235,7 +250,7 @@ class Trainer:
     def _tick(self) -> None:
         self.progress.elapsed_s = time.monotonic() - self._session_start
 
-    def _write_row(self, kind: str, loss: float, **values: float) -> None:
+    def _write_row(self, kind: str, loss: float, **values: float | str | None) -> None:
         self.metrics.write(
             kind=kind,
             step=self.progress.step,
@@ -257,4 +272,5 @@ def _make_scorer(plan: Plan) -> Scorer:
         batch_size=plan.stages.last.windows,
         seed=plan.config.seed,
         species=plan.corpus.species,
+        classes=plan.corpus.classes,
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from genomamba.data.examples import example_paths
 from genomamba.errors import ConfigError, RunError
+from genomamba.settings import settings_of
 from genomamba.workflow.config import WORKFLOWS
 
 __all__ = ["run_workflow", "set_up", "snakefile_of"]
@@ -59,7 +60,7 @@ def _files_of(name: str) -> Iterator[tuple[Path, str]]:
     yield home / "profiles/local/config.yaml", "profiles/default/config.yaml"
     yield home / "profiles/slurm/config.yaml", "profiles/slurm/config.yaml"
     yield example_paths()["scerevisiae"]["fasta"], "data/scerevisiae_I.fa.gz"
-    if WORKFLOWS[name].named:
+    if {"gff", "classes"} & set(settings_of(WORKFLOWS[name].settings)):
         yield example_paths()["scerevisiae"]["gff"], "data/scerevisiae_I.gff.gz"
     if (home / name / "config/cohorts.tsv").exists():
         for file in sorted((home / "example").glob("*.vcf")):

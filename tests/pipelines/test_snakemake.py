@@ -75,9 +75,13 @@ def test_figures_against_context_are_made_where_they_are_asked_for(tmp_path):
 
 def test_a_track_reads_the_files_of_its_genome(tmp_path):
     (tmp_path / "a b.fa").write_text(">1\nACGT\n")
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"genomes": [{"name": "mine", "fasta": "a b.fa"}]}))
+    (tmp_path / "my exons.bed").write_text("1\t0\t4\texon\n")
+    entry = {"name": "mine", "fasta": "a b.fa", "classes": "my exons.bed"}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"genomes": [entry]}))
     options = ("--dry-run", "--printshellcmds", "--cores", "2", "--configfile", "mine.yaml")
-    *_, line = shell_lines(snakemake(tmp_path, "results/mine/likelihood.bw", *options))
+    *before, line = shell_lines(snakemake(tmp_path, "results/mine/likelihood.bw", *options))
+    told = "genomamba pretrain --fasta 'a b.fa' --classes 'my exons.bed' --alphabet dna "
+    assert [one.startswith(told) for one in before].count(True) == 2
     assert line.startswith("genomamba likelihood results/mine/run --fasta 'a b.fa' --cache-dir results/mine/cache ")
 
 
