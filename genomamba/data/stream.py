@@ -207,6 +207,7 @@ def make_loader(
     batch_size: int | Iterable[int],
     collate: Callable[[list[Sample]], Batch],
     workers: int,
+    share: tuple[int, int] = (0, 1),
 ) -> Iterator[Batch]:
     """Yield batches of consecutive samples, [first, first + batch_size) and on.
 
@@ -224,6 +225,8 @@ def make_loader(
         Turns a list of samples into a batch; it must be picklable where there are workers.
     workers : int
         Processes, started by forkserver; 0 reads in this process.
+    share : (int, int)
+        Which part of each batch to yield, and of how many equal ones it consists.
 
     Raises
     ------
@@ -236,7 +239,7 @@ def make_loader(
     loader: DataLoader[Any] = DataLoader(
         _Batches(stream, collate),  # type: ignore[arg-type]
         batch_size=None,
-        sampler=_ranges(first, repeat(batch_size) if isinstance(batch_size, int) else batch_size),
+        sampler=_ranges(first, repeat(batch_size) if isinstance(batch_size, int) else batch_size, *share),
         num_workers=workers,
         collate_fn=_unchanged,
         multiprocessing_context=_forkserver() if workers else None,
@@ -308,9 +311,9 @@ class _Batches:
             return error
 
 
-def _ranges(first: int, sizes: Iterable[int]) -> Iterator[range]:
+def _ranges(first: int, sizes: Iterable[int], part: int, parts: int) -> Iterator[range]:
     for size in sizes:
-        yield range(first, first + size)
+        yield range(first + size * part // parts, first + size * (part + 1) // parts)
         first += size
 
 

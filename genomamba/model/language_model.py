@@ -120,7 +120,7 @@ class LanguageModel(nn.Module):
     ) -> Tensor:
         """Return the residual stream after the last block, not normalised, (batch, length, d_model).
 
-        Of a part of each sequence, as it is in the whole, where `neighbours` hold the other parts; then none are packed.
+        Of a part of each sequence, as it is in the whole, where `neighbours` hold the others; then none are packed.
         """
 
         def run(x_blm: Tensor, blocks: list[Block]) -> Tensor:

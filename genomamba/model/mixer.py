@@ -182,7 +182,7 @@ class Mixer(nn.Module):
         return self.mix(x_bld, None, state)[1]
 
     def forward(self, x_blm: Tensor, cu_seqlens: Tensor | None = None, neighbours: Neighbours | None = None) -> Tensor:
-        """Map (batch, length, d_model) to the same shape; of a part of each sequence, where `neighbours` hold others."""
+        """Map (batch, length, d_model) to the same shape: whole sequences, or parts whose others `neighbours` hold."""
         if self.recompute:
             if neighbours is not None:
                 return mixer_part(x_blm, self.weights(), neighbours, reverse=self.reverse)

@@ -20,6 +20,7 @@ from genomamba.data.genome import Genome
 from genomamba.data.stream import sample_generator
 from genomamba.data.windows import Tile, tile
 from genomamba.model import LanguageModel
+from genomamba.train.distributed import Ranks
 from genomamba.train.objective import mask_tokens, shift_right
 from genomamba.train.step import losses_of
 
@@ -32,6 +33,11 @@ class Scored:
 
     nats: float = 0.0
     bases: int = 0
+
+    def add(self, other: Scored) -> None:
+        """Add what was scored elsewhere."""
+        self.nats += other.nats
+        self.bases += other.bases
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,8 @@ class Scorer:
         Of the masks of a masked model.
     species : mapping of str to int
         Token of the species of each contig, where the model is told.
+    ranks : Ranks
+        Among which the batches are divided; each has the sums of all.
     """
 
     genome: Genome
@@ -58,6 +66,7 @@ class Scorer:
     batch_size: int
     seed: int
     species: Mapping[str, int] = field(default_factory=dict)
+    ranks: Ranks = field(default_factory=Ranks)
 
     def __call__(
         self,
@@ -78,27 +87,42 @@ class Scorer:
         max_bases : int, optional
             Score about so many bases only, in windows spread evenly.
         after_batch : callable, optional
-            Called with the share done, 0 to 1; may raise to stop.
+            Called with the share done, 0 to 1, after each batch, or by all ranks after each has done one; may raise
+            to stop.
         """
         stride = max(1, self.context // 2) if self.objective == "next_token" else self.context
         tiles = _spread(tile(intervals, self.context, stride), max_bases)
-        device = next(model.parameters()).device
         was_training = model.training
         model.eval()
         scored: dict[str, Scored] = {interval.contig: Scored() for interval in intervals}
-        for first in range(0, len(tiles), self.batch_size):
-            batch = tiles[first : first + self.batch_size]
-            inputs, targets, counted = (x.to(device) for x in self._load(batch, first))
-            losses = losses_of(model, inputs, targets)
-            nats = torch.where(counted, losses.double(), 0.0).sum(1).tolist()
-            bases = counted.sum(1).tolist()
-            for part, row_nats, row_bases in zip(batch, nats, bases, strict=True):
-                scored[part.window.contig].nats += row_nats
-                scored[part.window.contig].bases += row_bases
+        at_once = self.batch_size * self.ranks.size
+        for turn in range(0, len(tiles), at_once):
+            first = turn + self.ranks.rank * self.batch_size
+            if batch := tiles[first : first + self.batch_size]:
+                self._score(model, batch, first, scored)
             if after_batch is not None:
-                after_batch(min(1.0, (first + len(batch)) / len(tiles)))
+                after_batch(min(1.0, (turn + at_once) / len(tiles)))
         model.train(was_training)
-        return scored
+        return self._sum_over_ranks(scored)
+
+    def _score(self, model: LanguageModel, batch: Sequence[Tile], first: int, scored: dict[str, Scored]) -> None:
+        """Add what the windows of a batch give to the sums; `first` is the number of the first of them."""
+        device = next(model.parameters()).device
+        inputs, targets, counted = (x.to(device) for x in self._load(batch, first))
+        losses = losses_of(model, inputs, targets)
+        nats = torch.where(counted, losses.double(), 0.0).sum(1).tolist()
+        bases = counted.sum(1).tolist()
+        for part, row_nats, row_bases in zip(batch, nats, bases, strict=True):
+            scored[part.window.contig].add(Scored(row_nats, row_bases))
+
+    def _sum_over_ranks(self, scored: dict[str, Scored]) -> dict[str, Scored]:
+        if self.ranks.size == 1:
+            return scored
+        sums = {contig: Scored() for contig in scored}
+        for other in self.ranks.gather_values(scored):
+            for contig, one in other.items():
+                sums[contig].add(one)
+        return sums
 
     def _load(self, tiles: Sequence[Tile], first: int) -> Iterator[Tensor]:
         alphabet = self.genome.alphabet

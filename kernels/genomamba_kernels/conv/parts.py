@@ -27,7 +27,7 @@ def tail_before(x: Tensor, d_conv: int, neighbours: Neighbours, reverse: bool = 
     (batch, d_conv - 1, d_inner), dtype of x
         Zeros for the first part of the walk.
     """
-    tail: Tensor = _Shift.apply(neighbours, reverse, x[:, tail_of(x, d_conv, reverse)])
+    tail: Tensor = _Shift.apply(neighbours, reverse, x[:, tail_of(x, d_conv, reverse)])  # type: ignore[no-untyped-call]
     return tail
 
 
@@ -46,6 +46,6 @@ class _Shift(torch.autograd.Function):
         return neighbours.shift(tail.contiguous(), reverse)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, dtail: Tensor) -> tuple[None, None, Tensor]:
         return None, None, ctx.neighbours.shift(dtail.contiguous(), not ctx.reverse)

@@ -48,9 +48,10 @@ def mixer_part(
     _checks.check_mixer(x, weights._asdict() | states, None, segment)
     chosen = _checks.resolve_kernels("mixer_part", backend, x.device)
     x = cast(x)
-    ready = ready_for_kernels({"x": x} | weights._asdict())
+    named: dict[str, Tensor | None] = {"x": x, **weights._asdict()}
+    ready = ready_for_kernels(named)
     positions = segment or default_segment(x, weights.A.shape[0])
-    y: Tensor = _MixerPart.apply(neighbours, reverse, positions, chosen, *ready)
+    y: Tensor = _MixerPart.apply(neighbours, reverse, positions, chosen, *ready)  # type: ignore[no-untyped-call]
     return y
 
 
@@ -58,7 +59,8 @@ class _MixerPart(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, neighbours: Neighbours, reverse: bool, segment: int, backend: str, *tensors: Any) -> Tensor:
         how = (reverse, segment, backend)
-        a = MixerArguments(*tensors, None, None, None, *how)
+        given: list[Any] = [*tensors, None, None, None, *how]
+        a = MixerArguments(*given)
         with torch.autocast(a.x.device.type, enabled=False):
             tail = _tail(a)
             if tail.shape[1]:
@@ -66,16 +68,18 @@ class _MixerPart(torch.autograd.Function):
             a = a._replace(conv_state=tail)
             local, decay = _summary(a)
             a = a._replace(scan_state=neighbours.before(local, decay, reverse))
+            y: Tensor
             y, _, _, *kept = mixer_operator(*a, any(ctx.needs_input_grad))
         ctx.neighbours, ctx.how = neighbours, how
         ctx.save_for_backward(*a[:12], decay, *kept)
         return y
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Any, ...]:
         *tensors, decay, kept_conv, kept_scan = ctx.saved_tensors
-        a, dy = MixerArguments(*tensors, None, *ctx.how), dy.contiguous()
+        given: list[Any] = [*tensors, None, *ctx.how]
+        a, dy = MixerArguments(*given), dy.contiguous()
         with torch.autocast(a.x.device.type, enabled=False):
             local = _adjoint_summary(a, dy, kept_conv)
             after = ctx.neighbours.before(local, decay, not a.reverse)

@@ -167,7 +167,7 @@ def ready_for_kernels(
     delta_bias: Tensor | None,
     initial_state: Tensor | None,
 ) -> list[Tensor | None]:
-    """Return the tensors as the operators take them: contiguous, one dtype for the sequences, the state's for the rest."""
+    """Return the tensors as the operators take them: contiguous, sequences of one dtype, the rest of the state's."""
     sequences = [x for x in (u, delta, B, C, z) if x is not None]
     dtype = u.dtype if all(x.dtype == u.dtype for x in sequences) else torch.float32
     wide = _checks.state_dtype(u.dtype)

@@ -54,7 +54,7 @@ def scan_part(
     _checks.check_scan(u, delta, A, B, C, D, z, delta_bias, None, None)
     chosen = _checks.resolve_kernels("scan_part", backend, u.device)
     ready = ready_for_kernels(u, delta, A, B, C, D, z, delta_bias, None)[:-1]
-    y: Tensor = _ScanPart.apply(neighbours, delta_softplus, reverse, chosen, *ready)
+    y: Tensor = _ScanPart.apply(neighbours, delta_softplus, reverse, chosen, *ready)  # type: ignore[no-untyped-call]
     return y.to(u.dtype)
 
 
@@ -130,13 +130,14 @@ class _ScanPart(torch.autograd.Function):
         decay = decay_of(delta, A, bias, softplus)
         state = neighbours.before(local, decay, reverse)
         keep = any(ctx.needs_input_grad)
+        y: Tensor
         y, _, borders = scan_operator(u, delta, A, B, C, D, z, bias, state, None, *how, keep)
         ctx.neighbours, ctx.how = neighbours, how
         ctx.save_for_backward(u, delta, A, B, C, D, z, bias, decay, borders)
         return y
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, dout: Tensor) -> tuple[Any, ...]:
         u, delta, A, B, C, D, z, bias, decay, borders = ctx.saved_tensors
         softplus, reverse, backend = ctx.how
