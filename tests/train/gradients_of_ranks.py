@@ -76,7 +76,7 @@ def main() -> None:
                     far["loss"] = abs(float(ranks.sum(part)) / float(loss) - 1)
                     found[f"{layout} {kind} {recomputed}"] = far
     if launch.rank == 0:
-        print(json.dumps(found))
+        sys.stdout.write(json.dumps(found))
 
 
 if __name__ == "__main__":
