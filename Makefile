@@ -11,7 +11,7 @@ OLDEST_TRITON = 3.5.0
 PIP_INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-slow lint types layers docs aot aot-all wheel-check bench gpu gpu-long gpu-peers clean
+.PHONY: help demo test test-slow lint types layers docs aot aot-all wheel-check bench gpu gpu-long gpu-peers gpu-train clean
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -78,7 +78,7 @@ bench: .venv/installed-dev ## figures, appended to benchmarks/results; with FAST
 	.venv/bin/python benchmarks/train.py
 	$(if $(FASTA),.venv/bin/python benchmarks/stream.py --fasta $(FASTA))
 
-gpu: ## on a GPU: tests of the kernels, then their figures, where GPU_PYTHON holds PyTorch and Triton; 8 minutes
+gpu: ## on a GPU: tests of the kernels, then figures of kernels and training steps, where GPU_PYTHON holds PyTorch and Triton
 	$(RUN_GPU) benchmarks/gate.py
 	$(RUN_GPU) benchmarks/gpu.py
 
@@ -87,6 +87,13 @@ gpu-long: ## on a GPU: a million positions, and beyond 2^31 numbers, against flo
 
 gpu-peers: ## on a GPU: figures beside CUDA peers, built from the archives in PEERS=folder, or from those that pip fetches
 	$(RUN_GPU) benchmarks/peers.py $(if $(PEERS),--sources $(PEERS))
+
+# Needs what genomamba needs, such as pyfaidx, beside PyTorch. As in
+# make gpu-train OUT=runs/x MINUTES=10 OPTIONS="--fasta X.fa.gz 20.fa.gz --valid-bed v.bed --test-bed t.bed --preset base"
+MINUTES = 10
+
+gpu-train: ## on a GPU: train for MINUTES with the OPTIONS of genomamba pretrain, into the run folder OUT, with its checkpoints
+	$(RUN_GPU) -m genomamba pretrain --device cuda --max-minutes $(MINUTES) --out $(OUT) $(OPTIONS)
 
 clean: ## remove what make and the tools have made; runs/ stays
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

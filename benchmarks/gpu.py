@@ -1,10 +1,12 @@
-"""Time the kernels on a GPU, beside what the GPU could do at best.
+"""Time the kernels, and steps of training, on a GPU, beside what the GPU could do at best.
 
-    python benchmarks/gpu.py                     # every case, two minutes
+    python benchmarks/gpu.py                     # every case
     python benchmarks/gpu.py --cases scan lengths
+    python benchmarks/gpu.py --cases recipe million   # steps of training alone
     python benchmarks/gpu.py --dry-run           # every case at tiny sizes on the CPU, in Triton's interpreter
 
-The numbers are checked first, and nothing is timed where they are wrong. Results are appended as JSON lines to
+The numbers are checked first, those of the kernels, and for steps of training their loss and gradients, and nothing is
+timed where they are wrong. Results are appended as JSON lines to
 benchmarks/results/<GPU>/gpu.jsonl; a dry run writes nothing.
 """
 
@@ -24,6 +26,7 @@ import torch
 from device import Ceilings, Shape, device_seconds, measure_ceilings, scan_floor, scan_inputs, training_step
 from record import show, write
 from torch import Tensor
+from training import million, recipe, wrong_step
 
 from genomamba_kernels import causal_conv1d, selective_scan
 
@@ -69,6 +72,8 @@ def main() -> None:
         sys.exit("no GPU is to be seen by PyTorch; --dry-run walks through the cases on the CPU")
     if wrong := disagreement(options.device):
         sys.exit(f"the Triton kernels disagree with the reference in {wrong}; nothing is timed")
+    if set(options.cases) & TRAINING and (wrong := wrong_step(options.device)):
+        sys.exit(f"a training step is not that of float64: {wrong}; nothing is timed")
     ceilings, records = measure_ceilings(options.device, repeats=options.repeats)
     note = functools.partial(_note, options)
     for record in records:
@@ -189,7 +194,15 @@ def first_call(options: argparse.Namespace, ceilings: Ceilings) -> list[Record]:
     return records
 
 
-CASES = {"scan": scan, "lengths": lengths, "convolution": convolution, "first_call": first_call}
+CASES = {
+    "scan": scan,
+    "lengths": lengths,
+    "convolution": convolution,
+    "first_call": first_call,
+    "recipe": recipe,
+    "million": million,
+}
+TRAINING = {"recipe", "million"}
 
 if __name__ == "__main__":
     main()

@@ -198,7 +198,7 @@ class PretrainConfig:
 
     # Model
     preset: Preset | None = None
-    """Size of the network. Default: tiny."""
+    """Size of the network. Default: tiny; on a GPU small."""
     d_model: int | None = None
     """Width; overrides the preset's."""
     num_layers: int | None = None
@@ -226,7 +226,7 @@ class PretrainConfig:
     carry_state: bool = False
     """Read consecutive windows, and begin each with the state that the one before it left; causal models only."""
     batch_size: int | None = None
-    """Windows a step and accumulation, over all processes. Default: as many as make 8,192 bases."""
+    """Windows a step and accumulation, over all processes. Default: as many as make 8,192 bases, on a GPU 131,072."""
     accumulate: int = 1
     """Batches whose gradients are summed before a step."""
     max_steps: int | None = None
@@ -251,9 +251,9 @@ class PretrainConfig:
     seed: int = 0
     """Seed of the weights and of every sample."""
     device: str = "auto"
-    """Where to train: cpu, which auto stands for."""
+    """Where to train: cpu, cuda, cuda:1, ... auto is the GPU where torch sees one whose kernels are right, else cpu."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of training's matrix products; auto is bfloat16 where the CPU has it. Held-out figures are in float32."""
+    """Of training's matrix products; auto is bfloat16 where the device has it. Held-out figures are in float32."""
     recompute: bool = False
     """Keep only the input of each layer and compute the rest again in backward: less memory, more time."""
     recompute_layers: int = 1
@@ -264,7 +264,7 @@ class PretrainConfig:
     threads: int | None = None
     """CPU threads. Default: the CPU set, SLURM_CPUS_PER_TASK."""
     workers: int | None = None
-    """Processes that read windows. Default: 0, which reads in the main process."""
+    """Processes that read windows. Default: 0, which reads in the main process; on a GPU 4."""
     valid_every: int | None = None
     """Steps between validations. Default: a twentieth of the run."""
     valid_bases: int = 262_144

@@ -139,7 +139,7 @@ class VariantScorer:
         ----------
         variants : str, Path, DataFrame, or iterable
             Path of a VCF or BCF, whose alleles become a row each; a table with columns chrom, pos (1-based), ref, alt,
-            and id where it has one, an allele a row; or of `Variant` (0-based), or of tuples (chrom, pos, ref, alt) with
+            and id where it has one, an allele a row; or of `Variant` (0-based), or of tuples (chrom, pos, ref, alt),
             pos 1-based. All but a file may come in any order.
         progress : bool
             Show how far it is.

@@ -78,6 +78,8 @@ class FinetuneConfig:
     # Run
     out: str | None = None
     """Run folder. Needed."""
+    device: str = "auto"
+    """Where to train: cpu, cuda, cuda:1, ... auto is the GPU where torch sees one whose kernels are right, else cpu."""
     threads: int | None = None
     """CPU threads. Default: the CPU set, SLURM_CPUS_PER_TASK."""
     resume: bool = False

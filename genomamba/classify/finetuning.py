@@ -34,6 +34,7 @@ from genomamba.files import atomic_file, read_json, write_json
 from genomamba.model import count_parameters
 from genomamba.model.process import keep_freed_memory, set_threads
 from genomamba.score.progress import Progress
+from genomamba.train.device import choose_training_device, gpu_facts
 from genomamba.train.log import tell
 from genomamba.train.run_folder import RunFolder, check_free
 from genomamba.train.signals import Signals
@@ -90,6 +91,7 @@ def finetune(
     assert config.out is not None
     path = Path(config.out)
     check_free(path, resume=config.resume, force=config.force)
+    device = choose_training_device(config.device)
     threads = set_threads(config.threads)
     keep_freed_memory()
     shape = network_config(name, revision=config.revision, alphabet=config.alphabet)
@@ -100,13 +102,16 @@ def finetune(
     if len(config.learning_rate) > 1 and not trials.each[0].valid.size:
         raise ConfigError("--learning-rate has several values, and nothing validates to choose by; give --valid-share")
     folder = RunFolder(path, resume=config.resume, force=config.force)
-    folder.start(command=command, inputs=[input_of(trials.data)], threads=threads, model=name)
+    folder.start(
+        command=command, inputs=[input_of(trials.data)], threads=threads, device=str(device), model=name,
+        **gpu_facts(device),
+    )  # fmt: skip
     kept = dataclasses.replace(config, resume=False, force=False)
     folder.write_config(kept)
     folder.write_config(data_config, "data.yaml")
     folder.write_config(parts, "parts.yaml")
     with Signals() as signals:
-        run = _Run(name, config, trials, folder, signals, emit)
+        run = _Run(name, config, trials, folder, signals, emit, device)
         try:
             run.run()
         except GenomambaError:
@@ -140,8 +145,9 @@ class _Run:
         folder: RunFolder,
         signals: Signals,
         emit: Callable[[str], None],
+        device: torch.device,
     ) -> None:
-        self.name, self.config, self.trials = name, config, trials
+        self.name, self.config, self.trials, self.device = name, config, trials, device
         self.folder, self.signals, self.emit = folder, signals, emit
         self.status = "failed"
 
@@ -225,7 +231,7 @@ class _Run:
             strand="both" if config.strand == "random" else config.strand,
         )  # fmt: skip
         with torch.random.fork_rng(devices=[]):
-            model = sequence_model(network, head)
+            model = sequence_model(network, head).to(self.device)
         settings = _settings(config, member)
         tell(f"{member.name}: {len(train):,} sequences learn, {len(valid):,} validate, {len(test):,} test")
         total = settings.epochs * len(train)
@@ -259,7 +265,7 @@ class _Run:
     def _answer(self, trained: _Trained) -> Answer:
         """Return what a model says of the test part."""
         member, trial = trained.member, trained.member.trial
-        model = load_classifier(self.folder.path / "members" / member.name)
+        model = load_classifier(self.folder.path / "members" / member.name, device=self.device)
         cost = None
         if trial.valid.size:
             examples, kind = Examples.of(trial.data), model.config.kind

@@ -151,6 +151,7 @@ class Fit:
         after_step: Callable[[int], None] | None = None,
     ) -> None:
         self.model, self.examples, self.train_rows, self.valid_rows = model, examples, train, valid
+        self.device = model.network.embedding.weight.device
         self.settings, self.run_folder, self.signals = settings, run, signals
         self.facts, self.after_step = facts or {}, after_step
         if settings.augment and model.config.strand != "both":
@@ -158,7 +159,8 @@ class Fit:
         model.network.requires_grad_(not settings.freeze)
         self.order = Order(len(train), settings.seed)
         self.steps_an_epoch = -(-len(train) // settings.batch_size)
-        self.class_weights = examples.class_weights(train, settings.class_weight)
+        weights = examples.class_weights(train, settings.class_weight)
+        self.class_weights = None if weights is None else weights.to(self.device)
         self.optimizer = make_optimizer(model, settings.weight_decay)
         self.progress = Progress()
         self._features: Tensor | None = None
@@ -167,11 +169,13 @@ class Fit:
     def fit(self) -> Fitted:
         """Train, and leave the best weights in the model, in evaluation mode."""
         # What torch draws is drawn from the seed, and what others draw after it is as if nothing had been.
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(self.settings.seed)
-            for module in self.model.head.modules():
+            # By the CPU's generator, so that every device begins with the same weights.
+            for module in self.model.head.cpu().modules():
                 if isinstance(module, nn.Linear):
                     module.reset_parameters()
+            self.model.head.to(self.device)
             self._go_on()
             if self.settings.freeze:
                 self._compute_features()
@@ -197,7 +201,7 @@ class Fit:
             for part in self._passes(rows):
                 logits = self._logits(rows[part], None)
                 losses, _ = label_losses(self.model.config, logits, self._targets(rows[part]), None)
-                counts = torch.from_numpy(self.examples.counts(rows[part]))
+                counts = self._here(self.examples.counts(rows[part]))
                 lost, counted = lost + float(losses.double() @ counts.double()), counted + float(counts.sum())
         return lost / max(counted, 1e-9)
 
@@ -268,7 +272,7 @@ class Fit:
 
     def _backward(self, rows: Int64Array, flips: npt.NDArray[np.bool_] | None) -> float:
         """Add the gradient of the mean loss over a batch, pass by pass, and return the loss."""
-        counts = torch.from_numpy(self.examples.counts(rows))
+        counts = self._here(self.examples.counts(rows))
         targets, config = self._targets(rows), self.model.config
         if self.class_weights is not None and config.kind != "multi":
             counts = counts * self.class_weights[targets]
@@ -290,18 +294,18 @@ class Fit:
     def _logits(self, rows: Int64Array, flips: npt.NDArray[np.bool_] | None) -> Tensor:
         model = self.model
         if self._features is None:
-            tokens, lengths = self.examples.tokens(rows)
+            tokens, lengths = (x.to(self.device) for x in self.examples.tokens(rows))
             if flips is None:
                 logits: Tensor = model(tokens, lengths)
             else:
-                logits = model.head(model.features_of_one(tokens, lengths, torch.from_numpy(flips)))
+                logits = model.head(model.features_of_one(tokens, lengths, self._here(flips)))
             return logits
         places = self._places[self.examples.bases(rows) if self.examples.is_per_base else rows]
-        features = self._features[:, torch.from_numpy(places)]
+        features = self._features[:, self._here(places)]
         if flips is None:
             return model.logits_of(features)
         strands = flips.repeat(self.examples.sequences.lengths[rows]) if self.examples.is_per_base else flips
-        drawn = features[torch.from_numpy(strands.astype(np.int64)), torch.arange(len(strands))]
+        drawn = features[self._here(strands.astype(np.int64)), torch.arange(len(strands), device=self.device)]
         of_drawn: Tensor = model.head(drawn)
         return of_drawn
 
@@ -310,7 +314,8 @@ class Fit:
         """Run the network once over all that learns or judges; `_places` says where what belongs to a label lies."""
         self.model.eval()
         rows = np.concatenate([self.train_rows, self.valid_rows])
-        found = [self.model.features(*self.examples.tokens(rows[part])) for part in self._passes(rows)]
+        given = (self.examples.tokens(rows[part]) for part in self._passes(rows))
+        found = [self.model.features(tokens.to(self.device), lengths.to(self.device)) for tokens, lengths in given]
         labels = self.examples.bases(rows) if self.examples.is_per_base else rows
         size = self.examples.sequences.symbols.size if self.examples.is_per_base else len(self.examples)
         self._places = np.full(size, -1, np.int64)
@@ -363,7 +368,10 @@ class Fit:
         return passes_of(self.examples.sequences.lengths[rows], strands=strands)
 
     def _targets(self, rows: Int64Array) -> Tensor:
-        return to_targets(self.model.config, self.examples.targets(rows))
+        return to_targets(self.model.config, self.examples.targets(rows)).to(self.device)
+
+    def _here(self, array: npt.NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array).to(self.device)
 
     def _write(self, kind: str, loss: float, **values: float) -> None:
         if self._metrics is not None:

@@ -71,6 +71,7 @@ def _examine() -> Iterator[Finding]:
         yield _numbers(backend, "cpu", dtype)
     yield _compiler()
     yield from _gpus()
+    yield _training()
 
 
 def _versions() -> str:
@@ -163,6 +164,17 @@ def _compiler() -> Finding:
         return Finding("Triton", "FAILED", " ".join(f"{type(error).__name__}: {error}".split()))
     name = f"sm_{target.arch}" if target.backend == "cuda" else f"gfx{target.arch:x}"
     return Finding("Triton", "ok", f"{count} kernels compiled for {name}, {time.perf_counter() - start:.1f} s")
+
+
+def _training() -> Finding:
+    """Say where commands run that are not told."""
+    from genomamba.train.device import choose_precision, choose_training_device
+
+    device = choose_training_device("auto")
+    precision = choose_precision("auto", device)
+    return Finding(
+        "--device auto", "ok", f"pretrain trains on {device} in {precision}, finetune on {device}, all else runs on cpu"
+    )
 
 
 def _gpus() -> Iterator[Finding]:

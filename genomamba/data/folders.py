@@ -9,8 +9,6 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
 from genomamba.errors import DataError
 
 __all__ = ["cache_folders", "log_once", "source_key", "writable_folder"]
@@ -32,6 +30,9 @@ def cache_folders(cache_dir: str | Path | None = None) -> list[Path]:
     """Return the folders in which caches are sought: the one named, else the user's and a temporary one."""
     if named := cache_dir or os.environ.get("GENOMAMBA_CACHE_DIR"):
         return [Path(named).expanduser()]
+    # Here, so that a network is trained on made data where there is little beside PyTorch.
+    from platformdirs import user_cache_path
+
     temporary = Path(tempfile.gettempdir()) / f"genomamba-{os.getuid()}"
     # In a folder open to all, someone else may have been first; what lies there is then not to be trusted.
     is_ours = not os.path.lexists(temporary) or temporary.lstat().st_uid == os.getuid()

@@ -207,6 +207,7 @@ def make_loader(
     batch_size: int | Iterable[int],
     collate: Callable[[list[Sample]], Batch],
     workers: int,
+    pin: bool = False,
     share: tuple[int, int] = (0, 1),
 ) -> Iterator[Batch]:
     """Yield batches of consecutive samples, [first, first + batch_size) and on.
@@ -225,6 +226,8 @@ def make_loader(
         Turns a list of samples into a batch; it must be picklable where there are workers.
     workers : int
         Processes, started by forkserver; 0 reads in this process.
+    pin : bool
+        Have batches put into pinned memory by their method `pin_memory`; where there are workers, by a thread.
     share : (int, int)
         Which part of each batch to yield, and of how many equal ones it consists.
 
@@ -244,6 +247,7 @@ def make_loader(
         collate_fn=_unchanged,
         multiprocessing_context=_forkserver() if workers else None,
         worker_init_fn=_LeaveWith(os.getpid()),
+        pin_memory=pin,
         # A generator of its own, so that the loader draws nothing from the training's.
         generator=Generator(),
     )

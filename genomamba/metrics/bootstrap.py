@@ -170,8 +170,8 @@ def _known(
     shapes = [array.shape for array in arrays]
     if len(set(shapes)) > 1 or arrays[0].ndim not in (1, 2):
         raise ValueError(f"{metric}: the columns have the shapes {shapes}, expected (rows,) or (rows, columns) of each")
-    is_unknown = np.isnan(arrays).any(0)
-    is_known = ~(is_unknown.any(1) if is_unknown.ndim == 2 else is_unknown)
+    rows = np.stack(arrays, axis=1)
+    is_known = ~np.isnan(rows).any(axis=tuple(range(1, rows.ndim)))
     together = None
     if units is not None:
         _, numbered = np.unique(np.asarray(units)[is_known], return_inverse=True)

@@ -11,7 +11,7 @@ from genomamba.errors import ConfigError
 from genomamba.model.process import keep_freed_memory, set_threads
 from genomamba_kernels import selftest
 
-__all__ = ["choose_device", "prepare_passes"]
+__all__ = ["choose_device", "prepare_gpu", "prepare_passes"]
 
 _CUDA = re.compile(r"cuda(:\d+)?")
 
@@ -59,9 +59,23 @@ def prepare_passes(name: str, threads: int | None) -> torch.device:
         As `choose_device` does.
     """
     device = choose_device(name)
+    prepare_gpu(device)
     set_threads(threads)
     keep_freed_memory()
     return device
+
+
+def prepare_gpu(device: torch.device) -> None:
+    """Set the process up to compute on a GPU; does nothing for a CPU.
+
+    The GPU becomes the current one, so that what belongs to no tensor, such as pinned memory, belongs to it. Products
+    of float32 matrices are in float32: TF32 keeps 10 bits of 23, and an environment may have it on.
+    """
+    if device.type != "cuda":
+        return
+    if device.index is not None:
+        torch.cuda.set_device(device)
+    torch.set_float32_matmul_precision("highest")
 
 
 @functools.cache

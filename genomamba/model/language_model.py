@@ -122,6 +122,7 @@ class LanguageModel(nn.Module):
 
         Of a part of each sequence, as it is in the whole, where `neighbours` hold the others; then none are packed.
         """
+        cu_seqlens = _on_the_cpu(cu_seqlens)
 
         def run(x_blm: Tensor, blocks: list[Block]) -> Tensor:
             for block in blocks:
@@ -154,6 +155,7 @@ class LanguageModel(nn.Module):
         list of (batch, length, d_model), floating
             One a layer. Blocks above the deepest are not run.
         """
+        cu_seqlens = _on_the_cpu(cu_seqlens)
         x_blm: Tensor = self.embedding(tokens)
         streams = [x_blm]
         for block in itertools.islice(self.blocks(), max(layers)):
@@ -264,6 +266,11 @@ class LanguageModel(nn.Module):
             states += after
         layers = list(map(MixerState, states[::2], states[1::2]))
         return x_blm, MambaState.of_layers(layers, state.position + tokens.shape[1])
+
+
+def _on_the_cpu(cu_seqlens: Tensor | None) -> Tensor | None:
+    """Fetch borders of sequences once: each kernel would fetch them from a GPU, and wait for it."""
+    return None if cu_seqlens is None else cu_seqlens.cpu()
 
 
 def count_parameters(model: nn.Module) -> int:

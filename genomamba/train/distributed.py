@@ -93,25 +93,24 @@ class Ranks:
         return self.rank % self.context
 
     def device_name(self, name: str) -> str:
-        """Return the device of this rank: of several GPUs, `cuda` is the one with the number of the rank.
+        """Return the device to choose; of several GPUs, the one with the number of the rank becomes the current one.
 
         Raises
         ------
         ConfigError
             Where several ranks of a machine would share the GPU named.
         """
-        if self.local_size == 1 or not name.startswith("cuda"):
+        if self.local_size == 1 or name == "cpu":
             return name
-        if name != "cuda":
+        if name.startswith("cuda:"):
             raise ConfigError(
                 f"is {name!r}, one GPU for {self.local_size} processes; take cuda, which gives each its own",
                 option="device",
             )
-        # Under srun --gpus-per-task each process sees its own GPU alone.
-        own = f"cuda:{self.local_rank % max(1, torch.cuda.device_count())}"
         if torch.cuda.is_available():
-            torch.cuda.set_device(own)
-        return own
+            # Under srun --gpus-per-task each process sees its own GPU alone.
+            torch.cuda.set_device(self.local_rank % torch.cuda.device_count())
+        return name
 
     def neighbours(self, config: ModelConfig) -> SequenceParts | None:
         """Return who hold the other parts of a sequence; None where it is not divided."""

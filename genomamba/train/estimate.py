@@ -2,13 +2,16 @@
 
 Time goes with the tokens, for the scan does. Memory that goes with them is counted tensor by tensor below; what does
 not (the interpreter, compiled kernels, segments of the fused mixer, pieces of the head) is in the measured part. The
-count is checked against measured peaks in `benchmarks/context.py`.
+count is checked against measured peaks in `benchmarks/context.py`. Where a GPU trains, memory is that of the GPU: what
+its tensors take at most, and what of it is free.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -17,18 +20,20 @@ import torch
 from genomamba.config import ModelConfig
 from genomamba.errors import RunError
 from genomamba.model import count_parameters
-from genomamba.model.process import peak_memory_mib
+from genomamba.model.process import peak_memory_mib, synchronize
 from genomamba.train.objective import Batch, make_collate
 from genomamba.train.plan import Cost, Plan
 from genomamba.train.stages import Stage
 from genomamba.train.step import backward, losses_of
 
-__all__ = ["bytes_per_token", "check_fits", "free_memory_mib", "measure"]
+__all__ = ["bytes_per_token", "check_fits", "free_memory_mib", "measure", "memory_told"]
 
 MEASURED_TOKENS: Final = 32_768
 """Batches of more are run in part."""
 FEWEST_MEASURED, MEASURED_WORK = 2_048, 1 << 34
 """Of large models less is run, as many tokens as make so much work with their parameters, but so many at least."""
+MEASURED_ON_GPU: Final = 1 << 18
+"""Tokens that fill a GPU, and all pieces in which it works; fewer where these would take half of its free memory."""
 MIB: Final = 2**20
 # Of control groups of version 2 and 1: the limit of a container, and what it has taken.
 _LIMITS: Final = (
@@ -43,6 +48,8 @@ def measure(plan: Plan) -> Cost:
     What the first compiles and allocates is no part of the time. Weights and generators stay as they are.
     """
     ranks, last = plan.ranks, plan.stages.last
+    if plan.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(plan.device)
     batch, tokens = _part(plan, last), plan.own_tokens(last)
     states = plan.new_lanes()
     for _ in range(2):
@@ -50,17 +57,19 @@ def measure(plan: Plan) -> Cost:
         own = None if states is None else states.select(range(batch.inputs.shape[0]))
         backward(plan.model, batch, batch.inputs.shape[0], plan.precision, states=own, ranks=ranks)
         ranks.sum_gradients(plan.model)
+        synchronize(plan.device)
         step_s = time.perf_counter() - start
         plan.model.zero_grad(set_to_none=True)
     for _ in range(2):
         start = time.perf_counter()
         losses_of(plan.model, batch.inputs, batch.targets)
+        synchronize(plan.device)
         forward_s = time.perf_counter() - start
     share = tokens / batch.inputs.numel()
     beyond = max(0, plan.own_tokens(plan.stages.largest) - batch.inputs.numel())
     memory = beyond * bytes_per_token(plan.model.config, plan.precision, plan.recomputed_layers) / MIB
     # AdamW's two moments come with the first real step.
-    memory += peak_memory_mib() + 8 * count_parameters(plan.model) / MIB
+    memory += peak_memory_mib(plan.device) + 8 * count_parameters(plan.model) / MIB
     costs = ranks.gather(step_s * share * plan.stages.accumulate, forward_s * share, memory)
     step_s, forward_s, memory = (max(values) for values in zip(*costs, strict=True))
     return Cost(step_s, forward_s, memory, beyond == 0)
@@ -70,13 +79,23 @@ def _part(plan: Plan, stage: Stage) -> Batch:
     """Return the first windows of a turn as they are, or as much of them as is measured."""
     first = plan.stages.sample_borders()[-1]
     collate = make_collate(plan.config.objective, plan.model.config.alphabet, plan.config.seed)
-    tokens = min(MEASURED_TOKENS, max(FEWEST_MEASURED, MEASURED_WORK // count_parameters(plan.model)))
+    # As many on every rank, whose parts of a window are to fit together.
+    tokens = int(min(own for (own,) in plan.ranks.gather(_measured_tokens(plan))))
     part = stage.context // plan.ranks.context
     rows = min(plan.own_windows(stage), max(1, tokens // part))
     length = min(part, tokens)
     whole = collate([plan.stream[i] for i in range(first, first + rows)])
     inputs, targets, weights = (x[:, :length] for x in (whole.inputs, whole.targets, whole.weights))
     return Batch(whole.first, inputs, targets, weights, whole.begins).to(plan.device)
+
+
+def _measured_tokens(plan: Plan) -> int:
+    """Return how many tokens of a batch are run at most."""
+    if plan.device.type == "cpu":
+        return min(MEASURED_TOKENS, max(FEWEST_MEASURED, MEASURED_WORK // count_parameters(plan.model)))
+    free = (free_memory_mib(plan.device) or 0) * MIB
+    each = bytes_per_token(plan.model.config, plan.precision, plan.recomputed_layers)
+    return min(MEASURED_ON_GPU, max(1, int(free / 2 / each)))
 
 
 def bytes_per_token(config: ModelConfig, precision: torch.dtype, recomputed_layers: int) -> float:
@@ -119,20 +138,19 @@ def _kept_by_a_layer(config: ModelConfig, precision: torch.dtype) -> float:
     return norm + projected * 2 * number * d_inner + directions * inside + summed
 
 
-def free_memory_mib() -> float | None:
+def free_memory_mib(device: torch.device | None = None) -> float | None:
     """Return the memory that this process can still take, in MiB: the machine's, or its control group's where less.
 
-    None where the system does not say.
+    Of a GPU, what nobody has taken. None where the system does not say.
     """
+    if device is not None and device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0] / MIB
     meminfo = Path("/proc/meminfo")
     if not meminfo.exists():
         return None
     lines = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
     free = [int(lines["MemAvailable"].split()[0]) / 1024]
-    for limit, used in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-    ):
+    for limit, used in _LIMITS:
         group = Path("/sys/fs/cgroup")
         if (group / limit).exists() and (text := (group / limit).read_text().strip()).isdecimal():
             free.append((int(text) - int((group / used).read_text())) / MIB)
@@ -152,16 +170,34 @@ def check_fits(plan: Plan, cost: Cost, free_mib: float | None) -> None:
     """
     if free_mib is None:
         return
-    # Each process of the machine takes as much.
-    room, largest = _resident_mib() + free_mib / plan.ranks.local_size, plan.stages.largest
+    # The processes of a machine have its memory together, and a GPU each.
+    sharing = plan.ranks.local_size if plan.device.type == "cpu" else 1
+    room, largest = _held_mib(plan.device) + free_mib / sharing, plan.stages.largest
     if cost.memory_mib <= room:
         return
     advice, needed = _what_fits(plan, cost, room)
     raise RunError(
         f"a step over {plan.own_windows(largest)} x {largest.context // plan.ranks.context:,} bases takes about "
-        f"{cost.memory_mib / 1024:,.2f} GiB of memory, and there are {room / 1024:,.2f} GiB; {advice} would take "
-        f"{needed / 1024:,.2f} GiB{_more_ranks(plan, cost, room)}"
+        f"{cost.memory_mib / 1024:,.2f} GiB of {_whose(plan)}memory, and there are {room / 1024:,.2f} GiB; {advice} "
+        f"would take {needed / 1024:,.2f} GiB{_more_ranks(plan, cost, room)}"
     )
+
+
+@contextmanager
+def memory_told(plan: Plan) -> Iterator[None]:
+    """Where a GPU's memory runs out, say so in one line, and what takes less of it."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        largest = plan.stages.largest
+        raise RunError(
+            f"{plan.device}: its memory ran out over {largest.windows} x {largest.context:,} bases; give a smaller "
+            "--batch-size, or --recompute, with which a run that has begun goes on by --resume"
+        ) from error
+
+
+def _whose(plan: Plan) -> str:
+    return f"{plan.device}'s " if plan.device.type == "cuda" else ""
 
 
 def _what_fits(plan: Plan, cost: Cost, room_mib: float) -> tuple[str, float]:
@@ -202,6 +238,11 @@ def _more_ranks(plan: Plan, cost: Cost, room_mib: float) -> str:
     if plan.config.carry_state or context == ranks.context:
         return ""
     return f"; so would --parallel data={ranks.data},context={context}, each process on a machine or GPU of its own"
+
+
+def _held_mib(device: torch.device) -> float:
+    """Return the memory that the process has: of a GPU, all that torch has taken of it, used or not."""
+    return torch.cuda.memory_reserved(device) / MIB if device.type == "cuda" else _resident_mib()
 
 
 def _resident_mib() -> float:

@@ -13,8 +13,9 @@ from genomamba.errors import GenomambaError
 from genomamba.model import count_parameters
 from genomamba.report.model_card import write_run_card
 from genomamba.report.page import write_report
+from genomamba.train.device import gpu_facts
 from genomamba.train.distributed import Ranks, run_on_ranks
-from genomamba.train.estimate import check_fits, free_memory_mib, measure
+from genomamba.train.estimate import check_fits, free_memory_mib, measure, memory_told
 from genomamba.train.final import AskedToLeaveError, score_held_out
 from genomamba.train.plan import Cost, Plan, make_plan, run_path
 from genomamba.train.run_folder import RunFolder, check_free
@@ -64,17 +65,19 @@ def _pretrain(config: PretrainConfig, ranks: Ranks, command: str, emit: Callable
                 emit(f"{path}: no run to go on with; starting one")
     plan = _plan_in_turn(config, ranks)
     emit(describe_plan(plan))
-    cost = measure(plan)
+    with memory_told(plan):
+        cost = measure(plan)
     emit(describe_cost(plan, cost))
     with ranks.agree():
-        check_fits(plan, cost, free_memory_mib())
+        check_fits(plan, cost, free_memory_mib(plan.device))
     if config.dry_run:
         return 0
     folder = _start(plan, path, config, command)
     with Signals() as signals:
         session = _Session(plan, folder, cost, signals)
         try:
-            session.run(emit)
+            with memory_told(plan):
+                session.run(emit)
         except GenomambaError:
             if not ranks.is_first:
                 raise
@@ -110,6 +113,7 @@ def _start(plan: Plan, path: Path, config: PretrainConfig, command: str) -> RunF
                 inputs=plan.corpus.inputs,
                 threads=plan.threads,
                 device=str(plan.device),
+                **gpu_facts(plan.device),
                 precision=plan.config.precision,
                 parameters=count_parameters(plan.model),
                 preset=plan.config.preset,

@@ -22,11 +22,10 @@ from genomamba.data.windows import Split
 from genomamba.errors import ConfigError
 from genomamba.model import LanguageModel, count_parameters
 from genomamba.model.checkpoint import is_hub_name, load_model
-from genomamba.model.device import choose_device
 from genomamba.model.process import keep_freed_memory, set_threads
 from genomamba.model.state import MambaState
 from genomamba.train.corpus import Corpus, open_corpus, species_ids
-from genomamba.train.device import choose_precision
+from genomamba.train.device import choose_precision, choose_training_device
 from genomamba.train.distributed import Ranks
 from genomamba.train.resume import checkpoints
 from genomamba.train.schedule import Limits
@@ -53,7 +52,12 @@ class DeviceDefaults:
     workers: int
 
 
-DEVICE_DEFAULTS: Final = {"cpu": DeviceDefaults("tiny", 1_024, 8_192, 0)}
+# On a GPU a batch is 2.3 GiB in bfloat16, and fills it; what four processes have read ahead, 20 MiB, fits the 64 MiB of
+# shared memory that a container has unless told otherwise.
+DEVICE_DEFAULTS: Final = {
+    "cpu": DeviceDefaults("tiny", 1_024, 8_192, 0),
+    "cuda": DeviceDefaults("small", 1_024, 131_072, 4),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +180,7 @@ def make_plan(config: PretrainConfig, ranks: Ranks | None = None) -> Plan:
         For --init weights that cannot be loaded.
     """
     ranks = ranks or Ranks()
-    device = choose_device(ranks.device_name(config.device))
-    if device.type != "cpu":
-        raise ConfigError(f"--device is {config.device!r}; this version trains on cpu")
+    device = choose_training_device(ranks.device_name(config.device))
     threads = set_threads(config.threads)
     given = _given_weights(config)
     config = _resolve(config, device)
@@ -275,7 +277,7 @@ def _resolve(config: PretrainConfig, device: torch.device) -> PretrainConfig:
         batch_size=config.batch_size or max(1, defaults.tokens_per_batch // context),
         workers=defaults.workers if config.workers is None else config.workers,
         out=str(run_path(config)),
-        precision=choose_precision(config.precision),
+        precision=choose_precision(config.precision, device),
         resume=False,
         force=False,
         dry_run=False,

@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 STATE_TENSORS, STATE = "state.safetensors", "state.json"
+GPU_GENERATOR = "generator of the GPU"
 LANES, LANE_TENSORS = "lanes/", ("conv", "scan", "position")
 
 
@@ -106,16 +107,19 @@ def write_state(
 ) -> None:
     """Write what a run needs beside its weights to go on.
 
-    `state.safetensors` holds the optimiser's moments by weight name, torch's generator, and the states of the lanes
-    where they are carried; `state.json` the progress.
+    `state.safetensors` holds the optimiser's moments by weight name, torch's generator, on a GPU also that of the GPU,
+    and the states of the lanes where they are carried; `state.json` the progress. No tensor knows of its device.
     """
     names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
     tensors: dict[str, Tensor] = {"generator": torch.get_rng_state()}
+    if (device := _device_of(model)).type == "cuda":
+        tensors[GPU_GENERATOR] = torch.cuda.get_rng_state(device)
     for parameter, state in optimizer.state.items():
         for key, value in state.items():
             tensors[f"{key}/{names[parameter]}"] = value
     if lanes is not None:
         tensors |= {f"{LANES}{name}": getattr(lanes, name).contiguous() for name in LANE_TENSORS}
+    tensors = {name: tensor.cpu() for name, tensor in tensors.items()}
     safetensors.torch.save_file(tensors, str(folder / STATE_TENSORS))
     write_json(folder / STATE, asdict(progress))
 
@@ -143,7 +147,9 @@ def load_checkpoint(
 
 
 def read_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Progress, MambaState | None]:
-    """Fill optimiser and torch's generator with what `write_state` wrote; return the progress, and states of lanes.
+    """Fill optimiser and torch's generators with what `write_state` wrote; return the progress, and states of lanes.
+
+    What another kind of device has written is put on this one; a generator that only one of them has stays as it is.
 
     Raises
     ------
@@ -154,15 +160,22 @@ def read_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer)
         tensors = safetensors.torch.load_file(str(folder / STATE_TENSORS))
     except (SafetensorError, OSError) as error:
         raise RunError(f"{folder / STATE_TENSORS}: damaged or unreadable ({error})") from error
+    device = _device_of(model)
     torch.set_rng_state(tensors.pop("generator"))
+    of_gpu = tensors.pop(GPU_GENERATOR, None)
+    if of_gpu is not None and device.type == "cuda":
+        torch.cuda.set_rng_state(of_gpu, device)
     lanes = [tensors.pop(f"{LANES}{name}", None) for name in LANE_TENSORS]
     parameters = dict(model.named_parameters())
     for path, value in tensors.items():
         key, name = path.split("/", 1)
         optimizer.state[parameters[name]][key] = value.to(parameters[name].device)
-    device = next(model.parameters()).device
     carried = [tensor.to(device) for tensor in lanes if tensor is not None]
     return Progress(**read_json(folder / STATE)), MambaState(*carried) if carried else None
+
+
+def _device_of(model: nn.Module) -> torch.device:
+    return next(model.parameters()).device
 
 
 def keep_last(run: Path, count: int, progress: Progress) -> None:

@@ -23,6 +23,7 @@ FILES = (
 MAY_CHANGE = frozenset({
     "out", "resume", "force", "dry_run", "parallel", "threads", "workers", "recompute", "recompute_layers",
     "valid_every", "valid_bases", "checkpoint_every", "keep", "max_steps", "max_tokens", "max_minutes", "cache_dir",
+    "device", "precision",
 })  # fmt: skip
 
 

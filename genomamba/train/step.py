@@ -8,12 +8,12 @@ stream becomes its own gradient, from which backward goes on.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 import torch
 from torch import Tensor
 
 from genomamba.model import LanguageModel
+from genomamba.model.renorm import numbers_at_once
 from genomamba.model.state import MambaState
 from genomamba.model.strand import stack_strands
 from genomamba.train.device import autocast
@@ -21,9 +21,6 @@ from genomamba.train.distributed import Ranks
 from genomamba.train.objective import Batch, token_losses
 
 __all__ = ["backward", "losses_of"]
-
-# Numbers of one tensor of a piece: 4 MiB of float32.
-NUMBERS_AT_ONCE: Final = 1 << 20
 
 
 def backward(
@@ -54,7 +51,7 @@ def backward(
         State of each window's lane before it, a row a window; no gradient flows to what made it.
     piece : int, optional
         Positions of each window whose logits are held at once; the result does not depend on it, save for rounding.
-        Default: as many as make 2^20 numbers a tensor.
+        Default: as many as make 2^20 numbers a tensor, on a GPU 2^25.
     ranks : Ranks, optional
         Those that hold the other windows of the step, or the other parts of these.
 
@@ -133,7 +130,7 @@ def losses_of(model: LanguageModel, inputs: Tensor, targets: Tensor) -> Tensor:
 def _cut(model: LanguageModel, x_blm: Tensor, piece: int | None) -> Iterator[tuple[int, list[Tensor]]]:
     """Give where each piece starts, and its part of the residual stream, one a strand; views, each position once."""
     rows, length, width = x_blm.shape
-    size = piece or max(1, NUMBERS_AT_ONCE // (rows * max(width, model.config.vocab_size)))
+    size = piece or max(1, numbers_at_once(x_blm.device) // (rows * max(width, model.config.vocab_size)))
     for start in range(0, length, size):
         end = min(start + size, length)
         if not model.config.equivariant:

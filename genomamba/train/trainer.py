@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
+from typing import NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from genomamba.data.stream import make_loader
 from genomamba.errors import RunError
@@ -35,6 +36,16 @@ from genomamba.train.step import backward
 __all__ = ["Trainer"]
 
 METRICS_ROWS = 4_000
+
+
+class _Taken(NamedTuple):
+    """A step whose numbers may still be on their way: its number, its samples, mean loss and norm of the gradient."""
+
+    step: int
+    first: int
+    samples: int
+    loss: Tensor
+    norm: Tensor
 
 
 class Trainer:
@@ -73,6 +84,10 @@ class Trainer:
         self.row_every = max(1, steps // METRICS_ROWS)
         self.valid_bits = self.progress.best_bits
         self._saved_step = self.progress.step if found else -1
+        # A GPU has to be waited for.
+        self.read_every = 1 if plan.device.type == "cpu" else self.row_every
+        self._unread: list[_Taken] = []
+        self._said = (math.nan, math.nan)
         self._session_start = time.monotonic() - self.progress.elapsed_s
 
     @property
@@ -93,6 +108,7 @@ class Trainer:
             batch_size=plan.stages.batch_sizes(progress.step),
             collate=self.collate,
             workers=plan.config.workers,
+            pin=plan.device.type == "cuda",
             share=(plan.ranks.data_rank, plan.ranks.data),
         )
         last_row, last_tokens = time.monotonic(), plan.stages.tokens(progress.step)
@@ -118,6 +134,7 @@ class Trainer:
 
     def validate(self) -> None:
         """Score the validation part, and remember the step where it is the best so far."""
+        self._read()
         plan = self.plan
         self.progress.validated_step = self.progress.step
         if not plan.split.valid:
@@ -128,8 +145,9 @@ class Trainer:
             return
         loss = scored.nats / scored.bases
         if not math.isfinite(loss):
+            step = self.progress.step
             with plan.ranks.agree():
-                raise RunError(f"step {self.progress.step}: validation loss {loss}; {self._advice()}")
+                raise RunError(f"step {step}: validation loss {loss}; {self._advice(step)}")
         self.valid_bits = bits_per_base(scored.nats, scored.bases)
         self._tick()
         self._write_row("valid", loss)
@@ -146,6 +164,7 @@ class Trainer:
 
     def checkpoint(self) -> None:
         """Write a checkpoint of the present step, and remove those that are no longer kept: the first rank does."""
+        self._read()
         self._tick()
         lanes = None if self.lanes is None else self.plan.ranks.all_lanes(self.lanes)
         with self.plan.ranks.agree():
@@ -163,6 +182,7 @@ class Trainer:
         keep_last(run, self.plan.config.keep, self.progress)
 
     def _step(self, batch: Batch) -> tuple[float, float, float]:
+        """Take a step; return loss and norm of the gradient, as `_read` last had them, and the learning rate."""
         plan, config, progress = self.plan, self.plan.config, self.progress
         stage = plan.stages.at(progress.step)
         ahead = plan.limits.progress(
@@ -173,24 +193,42 @@ class Trainer:
         rate = learning_rate(ahead, peak=stage.rate, warmup=config.warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        # Counted here: a GPU would have to be waited for.
+        bases = int(torch.count_nonzero(batch.targets != plan.genome.alphabet.unknown))
         batch = batch.to(plan.device)
         states = None if self.lanes is None else self.lanes.restart(batch.begins)
         summed, self.lanes = backward(
             plan.model, batch, plan.own_windows(stage), plan.precision, states=states, ranks=plan.ranks
         )
         plan.ranks.sum_gradients(plan.model)
-        loss = float(plan.ranks.sum(summed))
-        norm = float(nn.utils.clip_grad_norm_(plan.model.parameters(), config.clip))
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            with plan.ranks.agree():
-                raise RunError(self._not_finite(loss, norm, batch))
+        loss = plan.ranks.sum(summed)
+        norm = nn.utils.clip_grad_norm_(plan.model.parameters(), config.clip)
+        samples = stage.windows * plan.stages.accumulate
+        self._unread.append(_Taken(progress.step + 1, progress.consumed_samples, samples, loss, norm))
+        if (progress.step + 1) % self.read_every == 0:
+            self._read()
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         progress.step += 1
-        progress.consumed_samples += stage.windows * plan.stages.accumulate
-        bases = int(torch.count_nonzero(batch.targets != plan.genome.alphabet.unknown))
+        progress.consumed_samples += samples
         self._tick(bases)
-        return loss, norm, rate
+        return *self._said, rate
+
+    def _read(self) -> None:
+        """Take loss and gradient norm of the steps since the last call; `RunError` for the first that is not finite.
+
+        Every `read_every` steps, and before validations and checkpoints: nothing is written of weights that a step has
+        spoilt meanwhile.
+        """
+        if not self._unread:
+            return
+        taken, self._unread = self._unread, []
+        numbers = torch.stack([one.double() for step in taken for one in (step.loss, step.norm)]).tolist()
+        for step, loss, norm in zip(taken, numbers[::2], numbers[1::2], strict=True):
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                with self.plan.ranks.agree():
+                    raise RunError(self._not_finite(step, loss, norm))
+            self._said = (loss, norm)
 
     def _after_step(self) -> None:
         step = self.progress.step
@@ -199,18 +237,18 @@ class Trainer:
         if step % self.checkpoint_every == 0 or self.signals.take_checkpoint():
             self.checkpoint()
 
-    def _not_finite(self, loss: float, norm: float, batch: Batch) -> str:
-        last = batch.first + batch.inputs.shape[0] - 1
-        places = {str(self.plan.stream[i].interval) for i in range(batch.first, last + 1)}
+    def _not_finite(self, taken: _Taken, loss: float, norm: float) -> str:
+        last = taken.first + taken.samples - 1
+        places = {str(self.plan.stream[i].interval) for i in range(taken.first, last + 1)}
         return (
-            f"step {self.progress.step + 1}: loss {loss}, gradient norm {norm} on samples {batch.first} to {last} "
-            f"({', '.join(sorted(places)[:4])}{', ...' if len(places) > 4 else ''}); {self._advice()}"
+            f"step {taken.step}: loss {loss}, gradient norm {norm} on samples {taken.first} to {last} "
+            f"({', '.join(sorted(places)[:4])}{', ...' if len(places) > 4 else ''}); {self._advice(taken.step - 1)}"
         )
 
-    def _advice(self) -> str:
-        """Say from where to go on. The weights of the present step have just been shown to be bad."""
+    def _advice(self, step: int) -> str:
+        """Say from where to go on. The weights after `step` steps have just been shown to be bad."""
         if self.plan.ranks.is_first:
-            set_aside(self.folder.path, self.progress.step)
+            set_aside(self.folder.path, step)
         good = checkpoints(self.folder.path)
         from_where = f"last good checkpoint: {good[-1]}" if good else "there is no good checkpoint"
         return f"{from_where}; start again with a lower --learning-rate"

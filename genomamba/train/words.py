@@ -64,7 +64,8 @@ def describe_cost(plan: Plan, cost: Cost) -> str:
         "training": f"about {_count(steps, 'step')}: {tokens:,} bases, {passes:.1f} passes over the training part",
         "checks": f"validation every {_count(plan.valid_every(cost), 'step')}, keeps {plan.config.keep} checkpoints "
         "and the best",
-        "memory": f"{cost.memory_mib:,.0f} MiB{' a process' if plan.ranks.size > 1 else ''}, {how}",
+        "memory": f"{cost.memory_mib:,.0f} MiB{f' of {plan.device}' if plan.device.type == 'cuda' else ''}"
+        f"{' a process' if plan.ranks.size > 1 else ''}, {how}",
         "time": f"about {_duration(tokens / speed)} of training at {speed:,.0f} "
         f"bases/s as measured, {_duration(scoring_s)} of validation and scoring",
     })  # fmt: skip

@@ -43,7 +43,7 @@ class _Common:
     runtime: str = "4h"
     """Time that a cluster is asked to give such a job."""
     gpu: int = 0
-    """GPUs that a cluster is asked to give a job that scores; the commands take --device cuda by `device`."""
+    """GPUs that a cluster is asked to give a job that trains or scores; the commands take --device cuda by `device`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ rule plan_pretrain:
     resources:
         mem_mb=lambda wildcards, attempt: 8_000 * attempt,
         runtime="30m",
-        gpu=0,
+        gpu=config["gpu"],
     params:
         fasta=lambda wildcards, input: ["--fasta", *input.fasta] if input.fasta else [],
         alphabet=lambda wildcards: GENOMES[wildcards.genome]["alphabet"],
@@ -49,7 +49,7 @@ rule pretrain:
     resources:
         mem_mb=memory_of_training,
         runtime=config["runtime"],
-        gpu=0,
+        gpu=config["gpu"],
         # A first attempt starts anew, since the options may have changed; a retry goes on where the last one ended.
         start=lambda wildcards, attempt: "--force" if attempt == 1 else "--resume",
     params:

@@ -10,10 +10,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LINES = {
-    "gpu": ["ceiling", "scan", "lengths", "convolution", "first_call"],
+    "gpu --cases scan lengths convolution first_call": ["ceiling", "scan", "lengths", "convolution", "first_call"],
+    "gpu --cases recipe million": ["ceiling", "recipe", "million"],
     "peers": ["scan", "convolution"],
     "long": ["scan", "convolution", "sanitizer"],
 }
+SLOW = {"gpu --cases recipe million", "peers", "long"}
 
 
 def run(name, *options, folder):
@@ -24,11 +26,11 @@ def run(name, *options, folder):
 
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton is not installed")
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in ("long", "peers") else ()) for name in LINES]
+    "command", [pytest.param(command, marks=pytest.mark.slow if command in SLOW else ()) for command in LINES]
 )
-def test_dry_run_walks_through_every_case_and_writes_nothing(name, tmp_path):
-    done = run(name, "--dry-run", folder=tmp_path)
+def test_dry_run_walks_through_every_case_and_writes_nothing(command, tmp_path):
+    done = run(*command.split(), "--dry-run", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     cases = [line.split()[0] for line in done.stdout.splitlines()]
-    assert list(dict.fromkeys(cases)) == LINES[name]
+    assert list(dict.fromkeys(cases)) == LINES[command]
     assert not list(tmp_path.iterdir())

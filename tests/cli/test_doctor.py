@@ -15,6 +15,7 @@ def test_all_is_well_here(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "all is well"
     assert any(line.startswith("ok       numbers of cpu in float32 on cpu: ") for line in lines)
+    assert any(line.startswith("ok       --device auto: pretrain trains on c") for line in lines)
     assert not any(line.startswith("FAILED") for line in lines)
 
 
@@ -25,7 +26,7 @@ def test_a_wrong_number_is_told_and_fails(capsys, monkeypatch):
     assert main(["doctor"]) == 1
     out = capsys.readouterr().out
     assert f"FAILED   numbers of cpu in float64 on cpu: 1 of 34 wrong, the worst {name}: error" in out
-    assert out.endswith("4 of 10 checks failed: do not trust results of this installation\n")
+    assert out.endswith("4 of 11 checks failed: do not trust results of this installation\n")
 
 
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton is not installed")

@@ -1,7 +1,10 @@
 import pytest
+import torch
 
 from genomamba.train import device
 from genomamba.train.device import choose_precision
+
+CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize(
@@ -19,6 +22,6 @@ def test_auto_takes_bfloat16_where_the_cpu_has_it(monkeypatch, tmp_path, cpuinfo
     if cpuinfo is not None:
         path.write_text(cpuinfo)
     monkeypatch.setattr(device, "Path", lambda _: path)
-    assert choose_precision("auto") == expected
-    assert choose_precision("float32") == "float32"
-    assert choose_precision("bfloat16") == "bfloat16"
+    assert choose_precision("auto", CPU) == expected
+    assert choose_precision("float32", CPU) == "float32"
+    assert choose_precision("bfloat16", CPU) == "bfloat16"

@@ -85,7 +85,7 @@ def fused_mixer(
         Borders of sequences packed end to end in a batch of 1, as for `selective_scan`.
     segment : int, optional
         Positions of each row that are computed at a time; no result depends on it, save for rounding. Default: as
-        many as take 64 MiB on a CPU and 256 MiB on a GPU.
+        many as take 64 MiB on a CPU and 1 GiB on a GPU.
     backend : {"auto", "cpu", "triton", "reference"}
         "auto" goes by the device of x alone. "reference" is the specification in plain PyTorch, slow, which keeps
         everything.

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from genomamba_kernels._sequences import Sequences
 
-WORKSPACE_MIB = {"cpu": 64, "cuda": 256}
-"""Memory that a segment may take in backward, by device."""
+WORKSPACE_MIB = {"cpu": 64, "cuda": 1024}
+"""Memory that a segment may take in backward, by device; on a GPU so much that its kernels outlast their start."""
 SEQUENCES_ALIVE = 12
 """Tensors of d_inner channels that exist at once in backward of a segment."""
 GRAIN = 64
