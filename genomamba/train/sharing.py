@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from genomamba.config import ModelConfig, PretrainConfig
 from genomamba.errors import ConfigError
-from genomamba.train.distributed import Ranks
+from genomamba.train.distributed import BUCKET, Ranks
 from genomamba.train.stages import Stages
 
 __all__ = ["Traffic", "check_division", "describe_sharing", "traffic"]
@@ -21,7 +21,7 @@ class Traffic:
     gradient_bytes, state_bytes : float
         Of gradients, to all ranks; of states and tails of convolutions, to those that hold parts of the same windows.
     messages : int
-        Sent one after the other, each of which waits for the others.
+        Turns of sending and receiving, each of which waits for the one before it.
     """
 
     gradient_bytes: float
@@ -43,9 +43,10 @@ def traffic(
 ) -> Traffic:
     """Count what a rank sends in a step; no part of it grows with the context.
 
-    Gradients are summed around a ring: 2 (N - 1) / N of their bytes, in 2 (N - 1) turns. In each layer and direction a
-    rank sends four things to each of the other holders of its windows, and once more in no case: forward the tail of
-    the convolution, then state and decay; backward the gradient of the state and the decay, then that of the tail.
+    A sum over N ranks sends 2 (N - 1) / N of its bytes in 2 log2 N turns, a gathering N - 1 times its bytes in log2 N.
+    Summed are the weight of the targets, the gradients and the loss; gathered are clocks and signals. In each layer and
+    direction a rank tells the other holders of its windows four things: forward the tail of the convolution, then state
+    and decay; backward the gradient of the state and the decay, then that of the tail.
 
     Parameters
     ----------
@@ -61,12 +62,17 @@ def traffic(
     rows = windows // data * accumulate * (2 if config.equivariant else 1)
     walks = config.num_layers * (2 if config.direction == "bidirectional" else 1)
     a_row = 4 * config.d_inner * 2 * (config.d_conv - 1 + 2 * config.d_state)
-    ring = 2 * (size - 1)
+    sums = 2 + -(-parameters // BUCKET)
     return Traffic(
-        gradient_bytes=ring / size * 4 * parameters,
+        gradient_bytes=2 * (size - 1) / size * 4 * parameters,
         state_bytes=float(others * rows * walks * a_row),
-        messages=ring + (4 * walks * accumulate * others if others else 0),
+        messages=(2 * sums + 1) * _turns(size) + 4 * walks * accumulate * _turns(context),
     )
+
+
+def _turns(ranks: int) -> int:
+    """Return how many turns of doubling reach all ranks."""
+    return (ranks - 1).bit_length()
 
 
 def check_division(config: PretrainConfig, stages: Stages, model: ModelConfig, ranks: Ranks) -> None:

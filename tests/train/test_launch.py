@@ -132,9 +132,11 @@ def test_what_is_exchanged_by_hand():
     alone = traffic(config, 1000, data=1, context=1, windows=8)
     assert (alone.bytes, alone.messages) == (0, 0)
     data = traffic(config, 1000, data=4, context=1, windows=8)
-    assert (data.gradient_bytes, data.state_bytes, data.messages) == (2 * 3 / 4 * 4000, 0, 6)
+    # Three sums of two turns there and two back, and a gathering of two.
+    assert (data.gradient_bytes, data.state_bytes, data.messages) == (2 * 3 / 4 * 4000, 0, 3 * 4 + 2)
     both = traffic(config, 1000, data=2, context=4, windows=8)
     assert both.state_bytes == 3 * 4 * 3 * 2 * a_walk
+    assert both.messages == 3 * 6 + 3 + 6 * 4 * 2
     assert both.seconds(latency_s=1.0, bytes_per_s=1e30) == pytest.approx(both.messages)
 
 
