@@ -33,7 +33,7 @@ def start(arguments: Sequence[str], processes: int) -> list[subprocess.Popen]:
     return started
 
 
-def finish(started: Sequence[subprocess.Popen], timeout_s: float = 300) -> list[tuple[int, str, str]]:
+def finish(started: Sequence[subprocess.Popen], timeout_s: float = 600) -> list[tuple[int, str, str]]:
     """Wait for all of them, and return exit code, standard output and errors of each."""
     try:
         shown = [process.communicate(timeout=timeout_s) for process in started]
