@@ -58,9 +58,10 @@ def _goes_on(command: str) -> bool:
 
 
 def alike(line: str) -> str:
-    """Return a line without what differs from one model or machine to the next: numbers, drawn DNA, spaces."""
+    """Return a line without what differs from one model or machine to the next: numbers, times, drawn DNA, spaces."""
     line = re.sub(r"[ACGTNacgtn]{8,}", "DNA", line)
-    return " ".join(re.sub(r"[+-]?\d[\d,.]*(?:e[+-]?\d+)?", "#", line).split())
+    line = " ".join(re.sub(r"[+-]?\d[\d,.]*(?:e[+-]?\d+)?", "#", line).split())
+    return re.sub(r"# (?:h|min|s)\b(?: # (?:min|s)\b)*", "TIME", line)
 
 
 def found_in(expected: tuple[str, ...], printed: list[str]) -> list[str] | None:

@@ -185,6 +185,9 @@ class PretrainConfig:
     """BED of the stretches to train on; a number in its fourth column weighs them."""
     exclude_bed: str | None = None
     """BED of stretches that are neither trained on nor scored."""
+    classes: str | None = None
+    """Tell held-out figures by class of base too: BED, whose fourth column names a class such as exon or repeat,
+    or GFF3 or GTF, which give CDS, exon, intron and intergenic."""
     valid_share: float | None = None
     """Share held out in blocks for validation, where none is named. Default: 0.05, at most 10 million bases."""
     test_share: float | None = None
@@ -242,6 +245,8 @@ class PretrainConfig:
     """AdamW's decay; not on A_log, D, delta's bias, norms and biases."""
     warmup: float = 0.05
     """Share of the run over which the learning rate rises."""
+    final_rate: float = 0.02
+    """Share of the peak learning rate at which the run ends."""
     clip: float = 1.0
     """Largest norm of the gradient."""
 
@@ -269,6 +274,8 @@ class PretrainConfig:
     """Steps between validations. Default: a twentieth of the run."""
     valid_bases: int = 262_144
     """Bases scored at each validation, spread evenly over the held-out ones; at the end all are scored."""
+    tensorboard: bool = False
+    """Write metrics for TensorBoard too, to RUN/tensorboard; needs genomamba[tensorboard]."""
     checkpoint_every: int | None = None
     """Steps between checkpoints. Default: as --valid-every."""
     keep: int = 2
@@ -281,7 +288,7 @@ class PretrainConfig:
     """Print the plan and stop."""
 
     def __post_init__(self) -> None:
-        for name in ("valid_share", "test_share", "max_n", "softmask_weight", "warmup"):
+        for name in ("valid_share", "test_share", "max_n", "softmask_weight", "warmup", "final_rate"):
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:
                 raise ConfigError(f"--{name.replace('_', '-')} is {value}; it must lie between 0 and 1")

@@ -1,7 +1,7 @@
 """Draw the pictures of the tutorials from what their commands have left in a folder.
 
 `python docs/console.py FOLDER docs/tutorials/first-model.md ...` runs them, and this draws: `python
-docs/figures/tutorials.py FOLDER`.
+docs/figures/tutorials.py FOLDER`. Where FOLDER holds what docs/tutorials/workflows.md leaves, those are drawn.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import re
 import shutil
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -171,6 +173,69 @@ def words(folder: Path) -> None:
     save("words", draw, (3.9, 3.6), "words of four letters in drawn and in real sequence")
 
 
+def workflow_scores(folder: Path) -> None:
+    """Histogram of the scores of the cohort."""
+    with gzip.open(folder / "my_scores/results/yeast/scores/made.vcf.gz", "rt") as file:
+        found = [float(re.search(r"GM_LLR=([^;,]+)", line)[1]) for line in file if "GM_LLR=" in line and line[0] != "#"]
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        axes.hist(found, bins=40, color=MODEL)
+        axes.set(xlabel="GM_LLR, nats", ylabel="variants")
+
+    save("workflow-scores", draw, (4.6, 2.3), "scores of the made variants")
+
+
+def workflow_track(folder: Path) -> None:
+    """Mean of the track over windows of a stretch."""
+    import pyBigWig
+
+    start, end = 60_000, 90_000
+    with pyBigWig.open(str(folder / "my_track/results/yeast/track.bw")) as file:
+        values = np.array(file.values("NC_001133.9", start, end))
+    means = np.nanmean(values.reshape(-1, 100), axis=1)
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        axes.axhline(-2, color=MARKOV, linewidth=1, linestyle=(0, (5, 3)))
+        axes.plot(start + 50 + 100 * np.arange(means.size), means, color=MODEL, linewidth=1)
+        axes.set(xlabel="position on chromosome I", ylabel="bits, mean of 100 bases")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+
+    save("workflow-track", draw, (6.8, 2.1), "log-likelihood along 30,000 bases")
+
+
+def workflow_classifiers(folder: Path) -> None:
+    """Accuracy on the test part, with intervals: what was trained, and its baselines."""
+    tables = [
+        pd.read_csv(folder / f"my_labels/results/yeast/{name}/coding/figures.tsv", sep="\t", keep_default_na=False)
+        for name in ("probed", "finetuned")
+    ]
+    rows = pd.concat(tables).query("`class` == '' and over == 'all' and figure == 'accuracy'")
+    rows["name"] = rows["contender"].where(rows["contender"] != "random", "random weights")
+    rows = rows.drop_duplicates("name")[::-1]
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for at, row in enumerate(rows.to_dict("records")):
+            colour = MARKOV if str(row["baseline"]).lower() == "true" else MODEL
+            axes.plot([row["low"], row["high"]], [at, at], color=colour, linewidth=2)
+            axes.plot(row["value"], at, "o", color=colour, markersize=5)
+        axes.set(yticks=range(len(rows)), yticklabels=rows["name"], xlabel="accuracy on the test part, 95 % intervals")
+
+    save("workflow-classifiers", draw, (5.6, 2.2), "accuracy of classifiers and baselines, with intervals")
+
+
+def workflow_report(folder: Path) -> None:
+    """Snakemake's report as headless Chromium shows it, with 64 colours."""
+    page, out = (folder / "my_genome/report.html").resolve(), HERE / "tutorial-workflow-report.png"
+    options = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1100,620")
+    wait = "--virtual-time-budget=8000"
+    subprocess.run(["chromium", *options, wait, f"--screenshot={out}", page.as_uri()], check=True)
+    with Image.open(out) as image:
+        image.quantize(64).save(out, optimize=True)
+
+
 def main(folder: Path) -> None:
     """Draw all pictures of the tutorials."""
     shutil.copy(folder / "contexts/contexts.svg", HERE / "tutorial-contexts.svg")
@@ -178,5 +243,13 @@ def main(folder: Path) -> None:
         draw(folder)
 
 
+def of_workflows(folder: Path) -> None:
+    """Draw the pictures of the tutorial of workflows."""
+    shutil.copy(folder / "my_model/results/yeast/contexts/contexts.svg", HERE / "tutorial-workflow-contexts.svg")
+    for draw in (workflow_scores, workflow_track, workflow_classifiers, workflow_report):
+        draw(folder)
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    folder = Path(sys.argv[1])
+    (of_workflows if (folder / "my_model").exists() else main)(folder)

@@ -167,7 +167,7 @@ class SequenceClassifier(OfClasses, _SequenceEstimator):
     model : str or Path
         A run or checkpoint folder, OWNER/NAME on the Hugging Face hub, or a preset (tiny, small, base, large, xl) for a
         network that reads both directions, from random weights.
-    pool : {"mean", "max", "last", "middle", "concat"}
+    pool : {"mean", "sum", "max", "last", "middle", "concat"}
         What is made of the positions. middle is for sequences about a site in their middle.
     strand : {"given", "both", "pooled", "random"}, optional
         given: one is read. both: the mean of the logits of the two; pooled: the head reads the mean of both; either way

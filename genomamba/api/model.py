@@ -401,7 +401,7 @@ def embed(
         A model, or what `from_pretrained` takes.
     sequences : str, list of str, Tensor, or (fasta, regions)
         See `Model`.
-    pool : {"mean", "max", "last", "middle", "none"}
+    pool : {"mean", "sum", "max", "last", "middle", "none"}
         Over the positions of a sequence, each strand in its own reading order; none keeps them all.
     layers : sequence of int
         0: the embedding of the tokens; i: the residual stream after i blocks; -1, or their number: after all of them,

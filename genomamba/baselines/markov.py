@@ -12,6 +12,7 @@ needs num_symbols ** (k + 1) of them; over four bases order 12 takes 268 MB, and
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, Final, Self
 
 import numpy as np
@@ -157,6 +158,50 @@ class InterpolatedMarkov:
         if not bases:
             raise ValueError("the sequences hold no symbol to score; every one is -1, or there is none")
         return total / bases
+
+    def bits_by_group(
+        self,
+        sequences: Iterable[npt.NDArray[np.signedinteger]],
+        groups: Iterable[npt.NDArray[np.integer]],
+        *,
+        order: int,
+        num_groups: int,
+    ) -> tuple[npt.NDArray[np.float64], IntArray]:
+        """Score every symbol of `sequences` once, left to right, by one order, and sum by groups of symbols.
+
+        Parameters
+        ----------
+        sequences : iterable of (length,), signed integer
+            Held-out sequences; read one at a time.
+        groups : iterable of (length,), integer
+            Group of each symbol of each sequence, 0 to num_groups - 1.
+        order, num_groups : int
+
+        Returns
+        -------
+        bits : (num_groups,), float64
+            Sum over the symbols of each group.
+        symbols : (num_groups,), int64
+            How many these are.
+
+        Raises
+        ------
+        ValueError
+            Before `fit`, and where a sequence holds other symbols than it may.
+        """
+        if not self._counts:
+            raise ValueError("the Markov model has no counts; call fit first")
+        bits, symbols = np.zeros(num_groups), np.zeros(num_groups, np.int64)
+        for sequence, group in zip(sequences, groups, strict=True):
+            self._check(sequence)
+            at = 0
+            for chunk, first in self._chunks(sequence):
+                own, of = chunk[first:] >= 0, group[at : at + chunk.size - first]
+                p = next(islice(self._probabilities(chunk, first), order, None))
+                bits += np.bincount(of[own], -np.log2(p[own]), num_groups)
+                symbols += np.bincount(of[own], minlength=num_groups)
+                at += chunk.size - first
+        return bits, symbols
 
     def log_likelihoods(self, sequence: npt.NDArray[np.signedinteger]) -> npt.NDArray[np.float64]:
         """Score every symbol of one sequence, left to right, by the highest order.

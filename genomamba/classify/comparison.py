@@ -144,8 +144,8 @@ def best_baseline(contenders: Sequence[Mapping[str, Any]]) -> str | None:
     return min(known, key=lambda one: float(one["cost"]))["name"] if known else None
 
 
-def in_words(figures: Mapping[str, Any]) -> str:
-    """Return what was found as a table of text, and the sentence that matters."""
+def in_words(figures: Mapping[str, Any], part: str = "test") -> str:
+    """Return what was found over a part as a table of text, and the sentence that matters."""
     names = list(figures["contenders"][0]["figures"])
     main = figures["main"]
     names.remove(main)
@@ -159,7 +159,7 @@ def in_words(figures: Mapping[str, Any]) -> str:
             _NONE if one["parameters"] is None else f"{one['parameters']:,}", duration(one["seconds"]),
         ])  # fmt: skip
     widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
-    lines = [f"test: {figures['protocol']}"]
+    lines = [f"{part}: {figures['protocol']}"]
     for name, *cells in rows:
         padded = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
         lines.append("  ".join([name.ljust(widths[0]), *padded]))
@@ -192,18 +192,25 @@ def sentences(figures: Mapping[str, Any]) -> Iterator[str]:
 
 def write_figures_table(path: Path, figures: Mapping[str, Any]) -> None:
     """Write a line a figure, TSV: of whom, of which class, over which rows, and its interval."""
+    parts = {"all": figures, **figures.get("others", {})}
     with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         file.write("contender\tbaseline\tclass\tover\tfigure\tvalue\tlow\thigh\trows\n")
-        for one in figures["contenders"]:
-            groups = [("", "all", one["figures"]), ("", "without leaks", one["without_leaks"] or {})]
-            groups += [(name, "all", found) for name, found in one["by_class"].items()]
-            for label, over, found in groups:
-                for name, figure in found.items():
-                    if "low" not in figure:
-                        continue
-                    cells = [_cell(figure[key]) for key in ("value", "low", "high", "rows")]
-                    line = (one["name"], str(one["is_baseline"]).lower(), label, over, name, *cells)
+        for part, of_part in parts.items():
+            for one in of_part["contenders"]:
+                for line in _lines_of(one, part):
                     file.write("\t".join(line) + "\n")
+
+
+def _lines_of(one: Mapping[str, Any], part: str) -> Iterator[list[str]]:
+    """Give the lines of one contender over a part."""
+    clean = "without leaks" if part == "all" else f"{part}, without leaks"
+    groups = [("", part, one["figures"]), ("", clean, one["without_leaks"] or {})]
+    groups += [(name, part, found) for name, found in one["by_class"].items()]
+    for label, over, found in groups:
+        for name, figure in found.items():
+            if "low" in figure:
+                cells = [_cell(figure[key]) for key in ("value", "low", "high", "rows")]
+                yield [one["name"], str(one["is_baseline"]).lower(), label, over, name, *cells]
 
 
 def _cell(value: float | int | None) -> str:

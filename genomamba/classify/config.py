@@ -12,7 +12,7 @@ from genomamba.score.config import read_shard
 
 __all__ = ["DataConfig", "EmbedConfig", "PartsConfig", "Pool", "StrandUse", "TaskConfig"]
 
-Pool = Literal["mean", "max", "last", "middle", "none"]
+Pool = Literal["mean", "sum", "max", "last", "middle", "none"]
 StrandUse = Literal["+", "-", "mean", "both"]
 
 assert MOST_NUMBERED_CLASSES == 20, "the help of --kind says so"
@@ -82,6 +82,9 @@ class PartsConfig:
     """Share that tests, where nothing says which."""
     valid_share: float = 0.1
     """Share of the training part that validates, where nothing says which; 0 for none."""
+    test_data: tuple[str, ...] = field(default=(), metadata={"splits": False})
+    """Other tables, or folders, that test beside the test part, such as other species: nothing of them learns, and each
+    has figures of its own."""
     seed: int = 0
     """Of what is drawn."""
 
@@ -127,8 +130,8 @@ class EmbedConfig:
 
     # Embedding
     pool: Pool = "mean"
-    """What is kept of the positions of a sequence: their mean, largest values, the last one read, the mean of the two
-    in the middle, or none: all."""
+    """What is kept of the positions of a sequence: their mean, their sum (which tells the length, too), largest values,
+    the last one read, the mean of the two in the middle, or none: all."""
     layers: tuple[int, ...] = (-1,)
     """Depths: 0 is the embedding of the tokens, i comes after i blocks, and -1 is the last, normalised."""
     strand: StrandUse | None = None

@@ -1,4 +1,4 @@
-"""Contenders: what each says of the test part of a trial, having learnt and chosen from the other parts."""
+"""Contenders: what each says of what tests in a trial, having learnt and chosen from the other parts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Answer:
     Attributes
     ----------
     said : (rows, classes), or (rows,) for numbers; float64
-        Probabilities, or numbers, of the test part; of labels of bases a row a base.
+        Probabilities, or numbers, of what tests, `Trial.judged`; of labels of bases a row a base.
     cost : float or None
         Its error on what it did not learn from, inside train and valid: the share that is wrong, or the mean square.
     judged_by : str
@@ -103,7 +103,7 @@ def _baseline_answer(name: str, trial: Trial) -> Answer:
     length = int(lengths[0]) if lengths.min() == lengths.max() else None
     made = make_baselines(data.labels.kind, length=length, seed=trial.seed)
     estimator = made["mean" if name == "majority" and data.labels.kind == "regression" else name]
-    known, test = trial.known, [data.sequences.text(row) for row in trial.test.tolist()]
+    known, test = trial.known, [data.sequences.text(row) for row in trial.judged.tolist()]
     texts, values = [data.sequences.text(row) for row in known.tolist()], data.labels.values[known]
     weights = None if data.weights is None else data.weights[known]
     if isinstance(estimator, LinearClassifier | LinearRegressor):
@@ -149,7 +149,7 @@ def probe_answer(
     assert data.labels is not None
     examples, kind = Examples.of(data), data.labels.kind
     probe = make_probe(kind, solver, trial.seed)
-    known, test = (examples.bases(rows) if kind == "per-base" else rows for rows in (trial.known, trial.test))
+    known, test = (examples.bases(rows) if kind == "per-base" else rows for rows in (trial.known, trial.judged))
     weights = None if data.weights is None or kind == "multi" else examples.counts(trial.known)
     probe.fit(features[known], examples.targets(trial.known), sample_weight=weights, groups=_groups(data, trial.known))
     said = _said(probe, features[test], len(data.labels.classes))

@@ -33,7 +33,7 @@ class Embedding:
 
     Attributes
     ----------
-    pool : {"mean", "max", "last", "middle", "none"}
+    pool : {"mean", "sum", "max", "last", "middle", "none"}
         Over the positions of a sequence, each strand in its own reading order; none keeps them all.
     layers : tuple of int
         Depths from 0 to num_layers, see `genomamba.model.LanguageModel.residual_streams`.
@@ -51,21 +51,22 @@ class Embedding:
     ) -> Embedding:
         """Check what was asked for, and fill in what was not.
 
-            Parameters
-            ----------
-            config : ModelConfig
-                Of the model.
-            alphabet : Alphabet
-                Of the model.
-        XX : sequence of int
-                Below 0 they count from the last.
-            strand : {"+", "-", "mean", "both"}, optional
-                Default: both for an equivariant model, and + for others.
+        Parameters
+        ----------
+        config : ModelConfig
+            Of the model.
+        alphabet : Alphabet
+            Of the model.
+        pool : {"mean", "sum", "max", "last", "middle", "none"}
+        layers : sequence of int
+            Below 0 they count from the last.
+        strand : {"+", "-", "mean", "both"}, optional
+            Default: both for an equivariant model, and + for others.
 
-            Raises
-            ------
-            ConfigError
-                For a layer that the model does not have, and for a second strand where there is none.
+        Raises
+        ------
+        ConfigError
+            For a layer that the model does not have, and for a second strand where there is none.
         """
         depth = config.num_layers
         for layer in layers:
@@ -187,7 +188,7 @@ def _embed_stream(model: LanguageModel, read: _Read, embedding: Embedding, chunk
         match embedding.pool:
             case "none":
                 here.append(values.cpu())
-            case "mean":
+            case "mean" | "sum":
                 total = values.sum(0, dtype=torch.float64)
                 here[:] = [here[0] + total if here else total]
             case "max":
@@ -204,6 +205,8 @@ def _embed_stream(model: LanguageModel, read: _Read, embedding: Embedding, chunk
         found = [[(here[0] + here[1]) / 2] for here in found]
     if embedding.pool == "mean":
         found = [[(total / len(read)).to(dtype)] for (total,) in found]
+    if embedding.pool == "sum":
+        found = [[total.to(dtype)] for (total,) in found]
     return torch.cat([torch.cat(here) for here in found], dim=-1).cpu()
 
 
@@ -211,6 +214,8 @@ def _pooled(values: Tensor, pool: Pool) -> Tensor:
     match pool:
         case "mean":
             return values.mean(0, dtype=torch.float64).to(values.dtype)
+        case "sum":
+            return values.sum(0, dtype=torch.float64).to(values.dtype)
         case "max":
             return values.amax(0)
         case "last":

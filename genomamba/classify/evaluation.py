@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,9 +12,9 @@ import numpy as np
 
 from genomamba.classify.comparison import Compared, Contender, compare_contenders, in_words, write_figures_table
 from genomamba.classify.evaluation_page import page_of
-from genomamba.classify.labelled import Labelled
+from genomamba.classify.labelled import SPLITS, Labelled
 from genomamba.classify.tables_out import Predicted, write_predictions
-from genomamba.classify.trials import Trials
+from genomamba.classify.trials import TEST, Trials
 from genomamba.files import atomic_file, read_json, write_json
 from genomamba.report.classifier_page import write_classifier_page
 
@@ -33,6 +34,8 @@ def write_evaluation(
     facts: Mapping[str, Any] | None = None,
 ) -> Compared:
     """Compare contenders, write figures.json, figures.tsv, predictions.tsv and report.html, and say what was found.
+
+    Other data that tests has its own table of figures, in words and on the page, and predictions.NAME.tsv.
 
     Parameters
     ----------
@@ -55,19 +58,43 @@ def write_evaluation(
     facts : mapping, optional
         What else stands in figures.json.
     """
+    each = [_over(trials, contenders, number) for number in range(len(trials.others))]
+    contenders = [_of_part(one, trials, TEST) for one in contenders]
     compared = compare_contenders(trials, contenders, left_out)
-    figures = {"model": name, "what": what, **compared.figures, **(facts or {})}
+    others = {one: compare_contenders(*pair, left_out).figures for one, pair in zip(trials.others, each, strict=True)}
+    figures = {"model": name, "what": what, **compared.figures, "others": others, **(facts or {})}
     compared.figures.update(figures)
     write_json(path / "figures.json", figures)
     write_figures_table(path / "figures.tsv", figures)
-    with atomic_file(path / "predictions.tsv") as temporary:
-        write_predictions(temporary, ".tsv", list(_predictions(trials, contenders)))
+    for stem, pair in zip(
+        ("predictions", *(f"predictions.{one}" for one in others)), [(trials, contenders), *each], strict=True
+    ):
+        with atomic_file(path / f"{stem}.tsv") as temporary:
+            write_predictions(temporary, ".tsv", _predictions(*pair))
     emit(in_words(figures))
+    for one, found in others.items():
+        emit(in_words(found, one))
     if report:
         run = read_json(path / "run.json")
         write_classifier_page(page_of(compared, trials, path.resolve().name, run), path / "report.html")
         emit(f"report: {path / 'report.html'}")
     return compared
+
+
+def _of_part(contender: Contender, trials: Trials, part: int) -> Contender:
+    """Return a contender with what it says of one of the parts that test."""
+    if not trials.others:
+        return contender
+    answers = []
+    for trial, answer in zip(trials.each, contender.answers, strict=True):
+        assert trial.data.splits is not None
+        answers.append(dataclasses.replace(answer, said=answer.said[trial.data.splits[trial.judged] == part]))
+    return dataclasses.replace(contender, answers=answers)
+
+
+def _over(trials: Trials, contenders: Sequence[Contender], number: int) -> tuple[Trials, list[Contender]]:
+    """Return trials and contenders with other data in the place of the test part."""
+    return trials.over(number), [_of_part(one, trials, len(SPLITS) + number) for one in contenders]
 
 
 def _predictions(trials: Trials, contenders: Sequence[Contender]) -> list[Predicted]:

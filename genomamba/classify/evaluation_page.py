@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -64,7 +65,9 @@ def page_of(compared: Compared, trials: Trials, name: str, run: Mapping[str, Any
         contenders=_contenders(figures),
         sections=[
             section
-            for section in (_clean(figures), _classes(figures), _trials(figures), _chosen(figures))
+            for section in (
+                *_others(figures), _clean(figures), _classes(figures), _trials(figures), _chosen(figures)
+            )
             if section is not None
         ],
         classes=figures["classes"],
@@ -169,6 +172,14 @@ def _contenders(figures: Mapping[str, Any]) -> Section:
         rows=rows,
         notes=notes,
     )  # fmt: skip
+
+
+def _others(figures: Mapping[str, Any]) -> Iterator[Section]:
+    """Give a table for each other data that tests."""
+    for number, (name, found) in enumerate(figures["others"].items()):
+        notes = [f"{line[0].upper()}{line[1:]}." for line in sentences(found)]
+        text = f"{found['sequences']:,} sequences that test beside the test part. Nothing of them learnt or chose."
+        yield dataclasses.replace(_contenders(found), id=f"other-{number}", title=name, text=text, notes=notes)
 
 
 def _clean(figures: Mapping[str, Any]) -> Section | None:

@@ -31,8 +31,9 @@ class FinetuneConfig:
     """Take the shape of MODEL alone, and draw its weights."""
 
     # Head
-    pool: Literal["mean", "max", "last", "middle", "concat"] = "mean"
-    """What is made of the positions; middle is for windows about a site, concat is mean beside max."""
+    pool: Literal["mean", "sum", "max", "last", "middle", "concat"] = "mean"
+    """What is made of the positions; sum tells the length, too, middle is for windows about a site, and concat is mean
+    beside max."""
     strand: Literal["given", "both", "pooled", "random"] | None = None
     """given: one is read; both: the mean of the logits of the two; pooled: the head reads the mean of both;
     random: one drawn for each sample in training, both in prediction. Default: both for an equivariant model, else
@@ -128,6 +129,8 @@ class PredictConfig:
     """Table of sequences (.tsv, .csv, also .gz, .parquet) or folder of FASTA files."""
     sequence_column: str | None = None
     """Column of the sequence. Default: sequence, or seq."""
+    label_column: tuple[str, ...] = ()
+    """Column of the label, where there is one; of several each is a class, 0 or 1. Default: label, or class."""
     name_column: str | None = None
     """Column of a sequence's name. Default: name, or id."""
     fasta: tuple[str, ...] = field(default=(), metadata={"splits": False})
@@ -152,8 +155,10 @@ class PredictConfig:
     # Output
     out: str | None = None
     """File to write: .tsv, .tsv.gz or .parquet; of windows also .bedgraph and .bedgraph.gz. Needed."""
+    metrics: str | None = None
+    """TSV of the figures that are printed where --data has labels, and of those of each class."""
     force: bool = False
-    """Replace --out."""
+    """Replace --out and --metrics."""
 
     # Machine
     device: str = "auto"
@@ -172,6 +177,8 @@ class PredictConfig:
             raise ConfigError("name sequences by --data, or by --fasta; one of the two")
         if self.data is not None and (self.bed or self.window or self.contigs):
             raise ConfigError("--bed, --window and --contigs are for --fasta; leave them out with --data")
+        if self.metrics is not None and self.data is None:
+            raise ConfigError("--metrics is of labels, which --fasta has none of; give labelled sequences by --data")
         if self.window is not None and self.bed is not None:
             raise ConfigError("--window cuts contigs, and --bed names stretches; give one of the two")
         if self.window is None and self.stride is not None:

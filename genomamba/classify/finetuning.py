@@ -272,7 +272,7 @@ class _Run:
             cost = cost_of(kind, _said(model, trial, trial.valid), examples.targets(trial.valid))
         parameters = count_parameters(model)
         return Answer(
-            said=_said(model, trial, trial.test), cost=cost, judged_by="the part that says when to stop",
+            said=_said(model, trial, trial.judged), cost=cost, judged_by="the part that says when to stop",
             parameters=parameters, trained=count_parameters(model.head) if self.config.freeze else parameters,
             seconds=trained.seconds, chosen={"learning_rate": member.learning_rate, "epochs": trained.result["epochs"]},
         )  # fmt: skip

@@ -19,8 +19,8 @@ from genomamba.model.packing import borders_of, reverse_each, unpad
 
 __all__ = ["Head", "HeadConfig", "HeadPool", "HeadStrand", "SequenceModel", "pool_each"]
 
-HeadPool = Literal["mean", "max", "last", "middle", "concat"]
-"""Of the positions: mean, maximum, the last alone, the mean of the two in the middle, or mean beside maximum."""
+HeadPool = Literal["mean", "sum", "max", "last", "middle", "concat"]
+"""Of the positions: mean, sum, maximum, the last alone, the mean of the two in the middle, or mean beside maximum."""
 
 HeadStrand = Literal["given", "both", "pooled"]
 """given: one strand is read. both: mean of the logits of the two. pooled: the head reads the mean of their pools."""
@@ -104,7 +104,7 @@ def pool_each(hidden: Tensor, lengths: Tensor, pool: HeadPool) -> Tensor:
     hidden : (total, channels), floating
     lengths : (sequences,), int64
         1 or more each.
-    pool : {"mean", "max", "last", "middle", "concat"}
+    pool : {"mean", "sum", "max", "last", "middle", "concat"}
         Of an odd length there is one position in the middle.
 
     Returns
@@ -119,6 +119,8 @@ def pool_each(hidden: Tensor, lengths: Tensor, pool: HeadPool) -> Tensor:
         return (hidden[starts + (lengths - 1) // 2] + hidden[starts + lengths // 2]) / 2
     if pool == "concat":
         return torch.cat([pool_each(hidden, lengths, "mean"), pool_each(hidden, lengths, "max")], dim=-1)
+    if pool == "sum":
+        return pool_each(hidden, lengths, "mean") * lengths[:, None].to(hidden.dtype)
     first = int(lengths[0])
     if bool((lengths == first).all()):
         x_slm = hidden.view(lengths.numel(), first, -1)

@@ -21,6 +21,8 @@ JOINT: Final = ";"
 """Parts the classes of one sequence."""
 MOST_NUMBERED_CLASSES: Final = 20
 """Where labels are whole numbers and more of them differ, they are values, not classes."""
+_FEW: Final = 0.1
+"""Share of the labels that differ up to which those that are no numbers are slips."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +90,12 @@ def read_labels(
     Raises
     ------
     DataError
-        With the line: a label that is empty, or no number where one is needed.
+        With the line: a label that is empty, or no number where one is needed, or where nearly all are numbers.
     """
-    kind = kind or kind_of(texts)
+    if kind is None:
+        kind = kind_of(texts)
+        if kind == "single":
+            _check_numbers(texts, where)
     if kind != "multi":
         for row, text in enumerate(texts):
             if not text:
@@ -108,6 +113,19 @@ def read_labels(
     for row, text in enumerate(texts):
         values[row, [index[part] for part in parts[text]]] = 1
     return Labels(kind, found, values)
+
+
+def _check_numbers(texts: Sequence[str], where: Callable[[int], str]) -> None:
+    """Refuse many numbers with a few labels among them that are none: one slip would make a class of each number."""
+    distinct = set(texts)
+    odd = {text for text in distinct if text and _number(text) is None}
+    if not (odd and len(distinct) > MOST_NUMBERED_CLASSES and len(odd) <= _FEW * len(distinct)):
+        return
+    row = next(row for row, text in enumerate(texts) if text in odd)
+    raise DataError(
+        f"{where(row)}: the label is {texts[row]!r}, and {len(distinct) - len(odd):,} others are numbers; mend it, or"
+        " give --kind single"
+    )
 
 
 def _values(texts: Sequence[str], where: Callable[[int], str]) -> npt.NDArray[np.float64]:

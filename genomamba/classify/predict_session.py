@@ -10,15 +10,18 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from genomamba.alphabet import get_alphabet
 from genomamba.classify.classifier_files import load_classifier
 from genomamba.classify.config import DataConfig
+from genomamba.classify.figures import class_figures_of, figures_of
 from genomamba.classify.finetune_config import PredictConfig
 from genomamba.classify.heads import HeadConfig, SequenceModel
+from genomamba.classify.judging import figures_in_words, judged_labels, write_metrics
 from genomamba.classify.labelled import Labelled
-from genomamba.classify.losses import probabilities_of, values_of
+from genomamba.classify.losses import probabilities_of, said_of, values_of
 from genomamba.classify.predicting import predict_logits
 from genomamba.classify.reading import read_data
 from genomamba.classify.sequences import SequenceList
@@ -26,7 +29,7 @@ from genomamba.classify.stretches import Stretch, read_stretches
 from genomamba.classify.tables_out import TABLES, Predicted, write_predictions
 from genomamba.coordinates import Interval
 from genomamba.data.genome import Genome
-from genomamba.errors import ConfigError, RunError
+from genomamba.errors import ConfigError, DataError, RunError
 from genomamba.files import atomic_file
 from genomamba.model.device import prepare_passes
 from genomamba.score.progress import Progress
@@ -90,7 +93,7 @@ def predict(name: str, config: PredictConfig, *, emit: Callable[[str], None]) ->
     config : PredictConfig
         As the user gave it.
     emit : callable
-        Takes the line that says what was written.
+        Takes the line that says what was written, and where `config.data` has labels the figures.
 
     Raises
     ------
@@ -105,10 +108,11 @@ def predict(name: str, config: PredictConfig, *, emit: Callable[[str], None]) ->
     column = _column(model.config, config) if suffix in TRACKS else 0
     if model.config.kind == "per-base" and config.window is not None and suffix not in TRACKS:
         raise ConfigError(f"--out is {out}; of labels of bases, windows are written as {', '.join(TRACKS)}")
+    if config.data is not None:
+        _of_data(model, config, out, suffix, emit)
+        return
     with atomic_file(out) as temporary:
-        if config.data is not None:
-            rows = _of_data(model, config, temporary, suffix)
-        elif suffix in TRACKS:
+        if suffix in TRACKS:
             rows = _track(model, config, column, temporary, suffix)
         else:
             rows = write_predictions(temporary, suffix, _of_genome(model, config))
@@ -125,12 +129,13 @@ def _check_output(out: Path, config: PredictConfig) -> str:
     if suffix not in TRACKS and config.class_name is not None:
         raise ConfigError("--class-name is of a bedGraph; a table has a column for each class")
     check_format(out, suffix, {})
-    if out.is_dir():
-        raise RunError(f"{out}: is a folder; name a file by --out")
-    if out.exists() and not config.force:
-        raise RunError(f"{out}: exists; give --force to replace it, or another --out")
-    if not out.parent.is_dir():
-        raise RunError(f"{out}: there is no folder {out.parent}; make it, or give another --out")
+    for path, flag in ((out, "out"), *([] if config.metrics is None else [(Path(config.metrics), "metrics")])):
+        if path.is_dir():
+            raise RunError(f"{path}: is a folder; name a file by --{flag}")
+        if path.exists() and not config.force:
+            raise RunError(f"{path}: exists; give --force to replace it, or another --{flag}")
+        if not path.parent.is_dir():
+            raise RunError(f"{path}: there is no folder {path.parent}; make it, or give another --{flag}")
     return suffix
 
 
@@ -149,13 +154,38 @@ def _column(head: HeadConfig, config: PredictConfig) -> int:
     return head.classes.index(config.class_name)
 
 
-def _of_data(model: SequenceModel, config: PredictConfig, path: Path, suffix: str) -> int:
-    given = DataConfig(data=config.data, sequence_column=config.sequence_column, name_column=config.name_column)
-    data = read_data(given, get_alphabet(model.model_config.alphabet), labels_needed=False)
-    return write_predictions(path, suffix, _parts_of(model, data))
+def _of_data(model: SequenceModel, config: PredictConfig, out: Path, suffix: str, emit: Callable[[str], None]) -> None:
+    """Write what is said of labelled or unlabelled sequences, and how far it is right."""
+    given = DataConfig(
+        data=config.data, sequence_column=config.sequence_column, label_column=config.label_column,
+        name_column=config.name_column,
+    )  # fmt: skip
+    data = read_data(given, get_alphabet(model.model_config.alphabet), labels_needed=bool(config.label_column))
+    labels, reason = None, ""
+    try:
+        labels = judged_labels(data, model.config)
+    except DataError as error:
+        if config.metrics is not None:
+            raise
+        reason = str(error)
+    logits: list[Tensor] = []
+    with atomic_file(out) as temporary:
+        rows = write_predictions(temporary, suffix, _parts_of(model, data, logits))
+    emit(f"{out}: {rows:,} rows")
+    if labels is None:
+        if data.labels is not None:
+            emit(f"{reason}; so there are no figures")
+        return
+    said = said_of(model.config, torch.cat(logits))
+    figures = figures_of(labels, [said])
+    emit(figures_in_words(data.origin, figures))
+    if config.metrics is not None:
+        write_metrics(Path(config.metrics), figures, class_figures_of(labels, [said]))
+        emit(f"{config.metrics}: figures")
 
 
-def _parts_of(model: SequenceModel, data: Labelled) -> Iterator[Predicted]:
+def _parts_of(model: SequenceModel, data: Labelled, kept: list[Tensor]) -> Iterator[Predicted]:
+    """Give a table part by part, and keep the logits."""
     borders = data.sequences.borders
     spans = (range(start, end) for start, end in itertools.pairwise(borders.tolist()))
     done = 0
@@ -164,6 +194,7 @@ def _parts_of(model: SequenceModel, data: Labelled) -> Iterator[Predicted]:
             part = data.select(np.arange(done, done + len(some)))
             done += len(some)
             logits = predict_logits(model, part.sequences)
+            kept.append(logits)
             names = [part.name(row) for row in range(len(part))]
             # Labels of bases come from a BED file, which has none of a table's.
             labels = None if model.config.kind == "per-base" else part.labels

@@ -32,8 +32,8 @@ class ProbeConfig:
 
     # Embedding
     pool: Pool = "mean"
-    """What is kept of the positions of a sequence: their mean, largest values, the last one read, or the mean of the
-    two in the middle. For labels of bases: none, all of them."""
+    """What is kept of the positions of a sequence: their mean, their sum (which tells the length, too), largest values,
+    the last one read, or the mean of the two in the middle. For labels of bases: none, all of them."""
     layers: tuple[int, ...] = (-1,)
     """Depths: 0 is the embedding of the tokens, i comes after i blocks, and -1 is the last, normalised."""
     strand: StrandUse | None = None

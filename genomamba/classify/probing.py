@@ -114,7 +114,9 @@ class _Probing:
         if self.labels.kind == "per-base" and pool not in ("mean", "none"):
             raise ConfigError(f"is {pool}, and each base has a label; leave it out", option="pool")
         if self.labels.kind != "per-base" and pool == "none":
-            raise ConfigError("is none, and each sequence has a label; give mean, max, last or middle", option="pool")
+            raise ConfigError(
+                "is none, and each sequence has a label; give mean, sum, max, last or middle", option="pool"
+            )
         config, alphabet = self.network.config, get_alphabet(self.network.config.alphabet)
         self.embedding = Embedding.of(
             config, alphabet, pool="none" if self.labels.kind == "per-base" else pool, layers=self.config.layers,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from genomamba.classify.config import DataConfig, PartsConfig
 from genomamba.classify.folders import read_folder
 from genomamba.classify.labelled import SPLITS, Labelled
 from genomamba.classify.leaks import Leaks, drop_leaks, find_leaks, write_leaks
+from genomamba.classify.others import join, names_of, with_classes_of
 from genomamba.classify.splits import assign_splits, check_trainable
 from genomamba.classify.stretches import cut_contigs, read_base_labels, read_bed_table, read_stretches
 from genomamba.classify.tables import TABLES, Columns, read_table
@@ -42,7 +44,8 @@ def load_data(
     Returns
     -------
     data : Labelled
-        With its splits; without what `parts.drop_leaks` leaves out.
+        With its splits; without what `parts.drop_leaks` leaves out. Behind it the data of `parts.test_data`, in parts
+        of their own, which follow those of `SPLITS`.
     leaks : Leaks
         As they were before anything was left out.
 
@@ -57,9 +60,22 @@ def load_data(
         data, parts.split_by, valid=parts.valid, test=parts.test, test_share=parts.test_share,
         valid_share=parts.valid_share, seed=parts.seed,
     )  # fmt: skip
-    data, leaks = report_leaks(data, parts.near, drop=parts.drop_leaks, emit=emit, table=parts.leaks)
+    names = names_of(parts.test_data)
+    data = join(data, [_read_other(path, config, alphabet, data) for path in parts.test_data])
+    data, leaks = report_leaks(
+        data, parts.near, drop=parts.drop_leaks, emit=emit, table=parts.leaks, parts=(*SPLITS, *names)
+    )
     check_trainable(data)
     return data, leaks
+
+
+def _read_other(path: str, config: DataConfig, alphabet: Alphabet, data: Labelled) -> Labelled:
+    """Read other data as the first was, with its classes."""
+    assert data.labels is not None
+    if data.labels.kind == "per-base":
+        raise ConfigError("--test-data is of labels of sequences, and here each base has one; leave it out")
+    other = read_data(dataclasses.replace(config, data=path, kind=data.labels.kind), alphabet)
+    return dataclasses.replace(other, labels=with_classes_of(other, data.labels))
 
 
 def read_data(config: DataConfig, alphabet: Alphabet, *, labels_needed: bool = True) -> Labelled:

@@ -15,6 +15,7 @@ from genomamba.classify.config import DataConfig, PartsConfig
 from genomamba.classify.labelled import SPLITS, Labelled
 from genomamba.classify.labels import Labels
 from genomamba.classify.leaks import Leaks
+from genomamba.classify.others import names_of
 from genomamba.classify.reading import load_data, read_data, report_leaks
 from genomamba.classify.splits import carve_valid, check_trainable, fold_splits, folds_of
 from genomamba.errors import ConfigError
@@ -49,6 +50,13 @@ class Trial:
         return self._part(TEST)
 
     @cached_property
+    def judged(self) -> Int64Array:
+        """Rows that contenders are asked of: those of the test part, then those of each other data that tests."""
+        assert self.data.splits is not None
+        rows = np.flatnonzero(self.data.splits >= TEST)
+        return rows[np.argsort(self.data.splits[rows], kind="stable")]
+
+    @cached_property
     def known(self) -> Int64Array:
         """Rows of train and valid, which all that is chosen may be chosen by."""
         return np.sort(np.concatenate([self.train, self.valid]))
@@ -76,6 +84,8 @@ class Trials:
         Between the parts, or the folds.
     leaked : (sequences,), bool
         Sequences of the test part that train or valid has too; with folds, that another fold has.
+    others : tuple of str
+        Names of other data that tests: parts of `data` that follow those of `SPLITS`.
     """
 
     data: Labelled
@@ -84,6 +94,7 @@ class Trials:
     protocol: str
     leaks: Leaks
     leaked: npt.NDArray[np.bool_]
+    others: tuple[str, ...] = ()
 
     @property
     def labels(self) -> Labels:
@@ -97,6 +108,24 @@ class Trials:
         if self.folds:
             return np.concatenate([trial.test for trial in self.each])
         return self.each[0].test
+
+    def over(self, number: int) -> Trials:
+        """Return the trials with other data in the place of the test part.
+
+        Parameters
+        ----------
+        number : int
+            Index into `others`.
+        """
+        part = len(SPLITS) + number
+
+        def moved(data: Labelled) -> Labelled:
+            assert data.splits is not None
+            splits = np.where(data.splits == part, TEST, np.where(data.splits == TEST, part, data.splits))
+            return dataclasses.replace(data, splits=splits.astype(np.int8))
+
+        each = tuple(Trial(trial.name, moved(trial.data), trial.seed) for trial in self.each)
+        return dataclasses.replace(self, each=each, protocol=_protocol("beside the test part", each[0].test, len(each)))
 
 
 def load_trials(
@@ -131,6 +160,8 @@ def load_trials(
     DataError, ConfigError
         Where the data cannot be read, or nothing can be learnt from it.
     """
+    if folds and parts.test_data:
+        raise ConfigError("--test-data is of one model, and each fold has its own; leave out --folds")
     if not folds:
         data, leaks = load_data(config, parts, alphabet, emit=emit)
         return _seeds(data, leaks, parts, repeats, redraw)
@@ -169,18 +200,21 @@ def _seeds(data: Labelled, leaks: Leaks, parts: PartsConfig, repeats: int, redra
         divided = [
             dataclasses.replace(data, splits=carve_valid(data, whole, share, seed, data.groups)) for seed in seeds
         ]
-    tests = data.splits == TEST
     leaked = np.zeros(len(data), np.bool_)
     if leaks.part.size == len(data):
-        between = (leaks.part[leaks.row] == TEST) & (leaks.part[leaks.other] != TEST)
+        between = (leaks.part[leaks.row] >= TEST) & (leaks.part[leaks.other] < TEST)
         leaked[leaks.row[between]] = True
-    many = "" if repeats == 1 else f", {repeats} seeds"
     each = ", the validation part drawn anew with each" if redraw else ""
     return Trials(
         data=data,
         each=tuple(Trial(f"seed-{seed}", one, seed) for seed, one in zip(seeds, divided, strict=True)),
         folds=0,
-        protocol=f"one test part, {int(tests.sum()):,} sequences{many}{each}",
+        protocol=_protocol("one test part", np.flatnonzero(data.splits == TEST), repeats) + each,
         leaks=leaks,
         leaked=leaked,
+        others=names_of(parts.test_data),
     )
+
+
+def _protocol(what: str, tests: Int64Array, seeds: int) -> str:
+    return f"{what}, {tests.size:,} sequences{'' if seeds == 1 else f', {seeds} seeds'}"

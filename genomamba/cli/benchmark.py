@@ -23,7 +23,9 @@ DATA: Final = {
     name: setting for name, setting in settings_of(DataConfig).items() if name == "kind" or name.endswith("_column")
 }
 PARTS: Final = {
-    name: setting for name, setting in settings_of(PartsConfig).items() if name not in ("valid", "test", "leaks")
+    name: setting
+    for name, setting in settings_of(PartsConfig).items()
+    if name not in ("valid", "test", "test_data", "leaks")
 }
 
 _EPILOG = """\

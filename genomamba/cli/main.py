@@ -39,7 +39,7 @@ COMMANDS: Final = {
     "make-task": "labelled sequences from the genes of a genome: splice sites, start codons, coding sequence",
     "info": "what a model is, where it came from, and what it costs on this machine",
     "index": "read FASTA files into the cache that training reads",
-    "report": "write the HTML report of a run folder",
+    "report": "write the HTML report of a run folder, or one page that compares several",
     "convert": "write published weights in our layout, or ours for Hugging Face",
     "pipeline": "Snakemake workflows of these commands: list them, set one up, run it",
     "doctor": "check this installation: versions, devices, caches, numbers of every kernel",

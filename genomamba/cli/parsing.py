@@ -9,6 +9,7 @@ from typing import Any, Final, NoReturn
 
 from genomamba.config import PretrainConfig
 from genomamba.errors import ConfigError
+from genomamba.recipes import RecipeChoice
 from genomamba.settings import PREFIX, Setting, did_you_mean, load_yaml, read_environment, settings_of
 
 __all__ = ["MODEL_HELP", "Parser"]
@@ -125,7 +126,8 @@ def _dashed(argument: str) -> str:
 
 
 def _check_environment(environment: Mapping[str, str]) -> None:
-    known = {setting.variable for setting in settings_of(PretrainConfig).values()} | set(_OTHER_VARIABLES)
+    settings = [*settings_of(PretrainConfig).values(), *settings_of(RecipeChoice).values()]
+    known = {setting.variable for setting in settings} | set(_OTHER_VARIABLES)
     for variable in sorted(environment):
         if variable.startswith(PREFIX) and variable not in known:
             hint = did_you_mean(variable, sorted(known)) or "; unset it"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,8 +102,11 @@ def _by_contig(intervals: Iterable[Interval]) -> dict[str, list[Interval]]:
     return found
 
 
-def read_lines(path: str | Path, genome: Genome) -> Iterator[BedLine]:
-    """Read a BED file with all its columns; raises as `read_intervals` does."""
+def read_lines(path: str | Path, genome: Genome, *, absent: Counter[str] | None = None) -> Iterator[BedLine]:
+    """Read a BED file with all its columns; raises as `read_intervals` does.
+
+    Where `absent` is given, lines of contigs that the genome does not have are counted there and left out.
+    """
     path = Path(path)
     comment: list[str] = []
     header: list[str] | None = None
@@ -120,6 +124,9 @@ def read_lines(path: str | Path, genome: Genome) -> Iterator[BedLine]:
             if not found:
                 header = comment if len(comment) == len(columns) >= 4 else None
             found = True
+            if absent is not None and genome.find(columns[0]) is None:
+                absent[columns[0]] += 1
+                continue
             yield BedLine(number, columns, _interval(columns, f"{path}:{number}", genome), header)
     if not found:
         raise DataError(f"{path}: no stretch in it; a line is a contig, a start and an end, divided by tabs")

@@ -16,6 +16,7 @@ __all__ = ["COLUMNS", "Row", "read_sheet"]
 
 COLUMNS: Final = (
     "name", "fasta", "weight", "species", "softmask_weight", "exclude_bed", "valid", "test", "contigs", "regions_bed",
+    "classes",
 )  # fmt: skip
 _NAME: Final = re.compile(r"[\w.-]+")
 
@@ -40,6 +41,8 @@ class Row:
         Stretches to leave out, and those to train on.
     valid, test, contigs : tuple of str
         Names or patterns of contigs.
+    classes : str or None
+        BED file or annotation of the classes of bases.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Row:
     test: tuple[str, ...] = ()
     contigs: tuple[str, ...] = ()
     regions_bed: str | None = None
+    classes: str | None = None
 
 
 def read_sheet(path: str | Path) -> list[Row]:
@@ -115,6 +119,7 @@ def _row(given: dict[str, str], where: str, folder: Path) -> Row:
         "softmask_weight": lambda cell: _number(cell, f"{where}: softmask_weight", -math.inf, 1),
         "exclude_bed": lambda cell: str(folder / Path(cell).expanduser()),
         "regions_bed": lambda cell: str(folder / Path(cell).expanduser()),
+        "classes": lambda cell: str(folder / Path(cell).expanduser()),
         "valid": _several,
         "test": _several,
         "contigs": _several,

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from genomamba.files import atomic_file
 from genomamba.report import plots, words
+from genomamba.report.part_plots import PartCost, draw_curves, draw_parts
 from genomamba.report.run_files import RunFiles, read_run
 
 __all__ = ["write_report"]
@@ -36,8 +37,8 @@ FACTS: Final = {
 TIMES: Final = {"started": "started", "finished": "ended"}
 
 
-def write_report(run: Path) -> Path:
-    """Write `report.html` into a run folder, from the files that are there.
+def write_report(run: Path, path: Path | None = None) -> Path:
+    """Write the report of a run folder, from the files that are there.
 
     The page says what is missing. It needs no script and loads nothing from outside.
 
@@ -45,6 +46,8 @@ def write_report(run: Path) -> Path:
     ----------
     run : Path
         Run folder of `genomamba pretrain`, of a run that has ended or goes on.
+    path : Path, optional
+        The page. Default: `report.html` in the folder.
 
     Returns
     -------
@@ -57,7 +60,7 @@ def write_report(run: Path) -> Path:
         Where the folder is no run folder, a file in it is damaged, or the page cannot be written.
     """
     page = render(read_run(run))
-    path = run / FILE_NAME
+    path = path or run / FILE_NAME
     with atomic_file(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path
@@ -84,6 +87,7 @@ def render(run: RunFiles) -> str:
         cost=words.cost(run),
         headline=_headline(run),
         learning=_learning(run),
+        parts=_parts(run),
         quantities=_quantities(run),
         heldout=_heldout(run),
         card=_card(run),
@@ -124,12 +128,50 @@ def _learning(run: RunFiles) -> Markup | None:
 
 
 def _quantities(run: RunFiles) -> list[Markup]:
-    titles = {"learning_rate": "learning rate", "bases_per_s": f"{words.unit(run)}s per second"}
+    titles = {"learning_rate": "learning rate", "bases_per_s": f"{words.unit(run)}s per second",
+              "peak_share": "share of the device's peak"}  # fmt: skip
     return [
         plots.draw_quantity(run.train["bases"], run.train[name], title, words.unit(run))
         for name, title in titles.items()
         if np.isfinite(run.train[name]).any()
     ]
+
+
+def _parts(run: RunFiles) -> list[tuple[str, Markup]]:
+    """Return the curves of validation by genome and by class: what they are, and the figure."""
+    kinds = {
+        "genome": {genome: curve for (genome, name), curve in run.parts.items() if not name},
+        "region class": {name: curve for (genome, name), curve in run.parts.items() if not genome},
+    }
+    return [
+        (
+            kind,
+            draw_curves(
+                {name: (curve["bases"], curve["bits_per_base"]) for name, curve in curves.items()},
+                cost=words.cost(run), along=f"training {words.unit(run)}s", inches=(6.8, 3.0),
+            ),
+        )
+        for kind, curves in kinds.items()
+        if curves
+    ]  # fmt: skip
+
+
+def _classes(run: RunFiles, splits: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the figures by region class, beside those of the Markov model, as rows and as a figure."""
+    assert run.evaluation is not None
+    markov = (run.evaluation.get("markov") or {}).get("by_class", {})
+    rows = [
+        {"split": name, "name": one, "markov": markov.get(name, {}).get(one), **figures}
+        for name, split in splits.items()
+        for one, figures in split.get("by_class", {}).items()
+    ]
+    if not rows:
+        return None
+    panels: dict[str, list[PartCost]] = {}
+    for row in rows:
+        panels.setdefault(SPLITS[row["split"]], []).append(PartCost(row["name"], row["bits_per_base"], row["markov"]))
+    figure = draw_parts(panels, words.cost(run), "region class")
+    return {"rows": [row | {"split": SPLITS[row["split"]]} for row in rows], "figure": figure, "markov": bool(markov)}
 
 
 def _heldout(run: RunFiles) -> dict[str, Any] | None:
@@ -156,6 +198,7 @@ def _heldout(run: RunFiles) -> dict[str, Any] | None:
         "best": {name: words.best_order(run, name) for name in compared},
         "figure": _comparison(run, splits, compared),
         "genomes": genomes,
+        "classes": _classes(run, splits),
         "contigs": _shorten(contigs, "bases"),
     }
 
@@ -180,6 +223,11 @@ def _card(run: RunFiles) -> dict[str, Any] | None:
         return None
     return {
         "splits": {SPLITS[name]: run.card["splits"][name] for name in SPLITS if name in run.card["splits"]},
+        "classes": [
+            {"name": name} | {SPLITS[part]: counts.get(name) for part, counts in classes.items()}
+            for classes in [run.card.get("classes", {})]
+            for name in dict.fromkeys(name for counts in classes.values() for name in counts)
+        ],
         "genomes": [
             {"name": genome["name"], "drawn": genome["share"], "split": SPLITS[name], **genome["splits"][name]}
             for genome in run.card.get("genomes", [])

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 __all__ = [
-    "ContextPoint", "as_svg", "draw_bits_by_context", "draw_bits_by_order", "draw_learning", "draw_quantity",
+    "ContextPoint", "as_svg", "draw_bits_by_context", "draw_bits_by_order", "draw_learning", "draw_quantity", "short",
 ]  # fmt: skip
 
 FloatArray = npt.NDArray[np.float64]
@@ -129,7 +129,7 @@ def draw_quantity(bases: FloatArray, values: FloatArray, title: str, unit: str =
         axes.plot(*thin(x, y), color=SMOOTH, linewidth=1)
         axes.set_title(title)
         axes.set_ylim(0, 1.15 * y.max(initial=0) or 1)
-        axes.yaxis.set_major_formatter(FuncFormatter(_short))
+        axes.yaxis.set_major_formatter(FuncFormatter(short))
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         _bases_axis(axes, unit)
 
@@ -271,11 +271,11 @@ def _frame(axes: Axes, smoothed: FloatArray, valid: FloatArray, markov: tuple[st
 def _bases_axis(axes: Axes, unit: str) -> None:
     axes.set_xlabel(f"training {unit}s")
     axes.set_xlim(left=0)
-    axes.xaxis.set_major_formatter(FuncFormatter(_short))
+    axes.xaxis.set_major_formatter(FuncFormatter(short))
     axes.xaxis.set_major_locator(MaxNLocator(6))
 
 
-def _short(value: float, _: int | None = None) -> str:
+def short(value: float, _: int | None = None) -> str:
     """Write 2500000 as 2.5 M."""
     for suffix, scale in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if abs(value) >= scale:

@@ -19,7 +19,7 @@ __all__ = ["Curve", "RunFiles", "read_rows", "read_run"]
 Curve = dict[str, npt.NDArray[np.float64]]
 """Columns of the rows of one kind; NaN where a row has no value."""
 
-COLUMNS: Final = ("step", "bases", "time_s", "bits_per_base", "learning_rate", "bases_per_s")
+COLUMNS: Final = ("step", "bases", "time_s", "bits_per_base", "learning_rate", "bases_per_s", "peak_share")
 # What a page cannot do without, of each file that is there.
 REQUIRED: Final = {"dataset.json": ("splits", "contigs", "excluded"), "evaluation.json": ("objective", "splits")}
 MISSING: Final = {
@@ -43,6 +43,8 @@ class RunFiles:
         run.json, config.yaml, dataset.json, evaluation.json.
     train, valid : Curve
         Rows of metrics.jsonl, in file order; arrays of length 0 where there are none.
+    parts : dict
+        Rows of validation by genome and class, of which the first or the second is empty where it is all of them.
     missing : dict
         Name of each file that is not there, and what is lost by it.
     """
@@ -54,6 +56,7 @@ class RunFiles:
     evaluation: dict[str, Any] | None
     train: Curve
     valid: Curve
+    parts: dict[tuple[str, str], Curve]
     missing: dict[str, str]
 
 
@@ -85,6 +88,7 @@ def read_run(folder: Path) -> RunFiles:
         evaluation=evaluation,
         train=_curve(rows, "train"),
         valid=_curve(rows, "valid"),
+        parts=_parts(rows),
         missing=missing,
     )
 
@@ -128,6 +132,14 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 def _curve(rows: list[dict[str, Any]], kind: str) -> Curve:
     of_kind = [row for row in rows if row.get("kind") == kind]
     return {name: np.array([_number(row.get(name)) for row in of_kind], np.float64) for name in COLUMNS}
+
+
+def _parts(rows: list[dict[str, Any]]) -> dict[tuple[str, str], Curve]:
+    by_part: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        if row.get("kind") == "valid_part":
+            by_part.setdefault((row.get("genome") or "", row.get("class") or ""), []).append(row)
+    return {part: _curve(those, "valid_part") for part, those in by_part.items()}
 
 
 def _number(value: Any) -> float:

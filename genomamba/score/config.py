@@ -119,6 +119,9 @@ class EvaluateConfig:
     bed: str | None = None
     """Score bases of the stretches in this BED file.
     Where neither is given: what a run held out, or all contigs of a FASTA that it has not read."""
+    classes: str | None = None
+    """Tell what bases of each class cost too: BED, whose fourth column names a class such as exon or repeat,
+    or GFF3 or GTF, which give CDS, exon, intron and intergenic. Default: the file that a run was given."""
     split: Literal["test", "valid"] | None = None
     """Which of the parts that a run held out. Default: test."""
     cache_dir: str | None = None

@@ -8,7 +8,7 @@ window of c bases with the block in its middle; bases of the block are masked by
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from genomamba.coordinates import Interval
+from genomamba.data.classes import RegionClasses
 from genomamba.data.draws import derive_key, permute, sample_generator
 from genomamba.data.genome import Genome
 from genomamba.errors import DataError, RunError
@@ -99,11 +100,14 @@ class Costs:
         Sum over the scored bases of a block, 0 or above.
     bases : (blocks,), int64
         Scored bases of each block, the same with every context.
+    by_class : dict of str to Costs
+        What the bases of each class cost, in the order of the classes; those without a scored base are left out.
     """
 
     contexts: tuple[int, ...]
     bits: Float64Array
     bases: npt.NDArray[np.int64]
+    by_class: dict[str, Costs] = field(default_factory=dict)
 
 
 def draw_targets(genome: Genome, stretches: Sequence[Interval], window: Window, count: int, seed: int) -> Targets:
@@ -173,6 +177,7 @@ def score_contexts(
     chunk: int,
     seed: int = 0,
     spill: Path | None = None,
+    classes: RegionClasses | None = None,
     partial: Partial | None = None,
     after_part: Callable[[int], None] = lambda _: None,
 ) -> Costs:
@@ -193,9 +198,11 @@ def score_contexts(
         residual streams of its window, in memory or below `spill`.
     seed : int
         Of the masks.
+    classes : RegionClasses, optional
+        Classes of bases that are told apart.
     partial : Partial, optional
         Holds the parts that are done, which are not scored again, and gets the others. A part is as many blocks, in one
-        of the windows, as `chunk` has room for.
+        of the windows, as `chunk` has room for; of each block it holds the sums of all bases, then those of each class.
     after_part : callable, optional
         Called with the bases that a part has read, as it is done here.
 
@@ -204,26 +211,30 @@ def score_contexts(
     RunError
         Where the model's numbers are not finite, and where `partial` cannot be written.
     """
-    bits, bases = np.zeros((len(windows), len(blocks))), np.zeros(len(blocks), np.int64)
+    names = () if classes is None else classes.names
+    bits = np.zeros((1 + len(names), len(windows), len(blocks)))
+    bases = np.zeros((1 + len(names), len(blocks)), np.int64)
     for part, (row, some) in enumerate(parts_of(len(blocks), windows, chunk)):
         window = windows[row]
         if partial is not None and part in partial.done:
             sums = partial.done[part]
         else:
-            sums = (
+            each = (
                 _causal(model, genome, blocks[some], window, chunk)
                 if window.causal
                 else _masked(model, genome, blocks[some], some.start, window, chunk, seed, spill)
             )
-            for block, one in zip(blocks[some], sums, strict=True):
-                if not np.isfinite(one.bits):
-                    raise RunError(f"{block}: the model's log-likelihoods are not finite; are its weights whole?")
+            sums = [one for block, of in zip(blocks[some], each, strict=True) for one in _sums(block, of, classes)]
             if partial is not None:
                 partial.finish(part, sums)
-            after_part(len(sums) * len(window))
-        bits[row, some] = [-one.bits for one in sums]
-        bases[some] = [one.scored for one in sums]
-    return Costs(tuple(window.context for window in windows), bits, bases)
+            after_part((some.stop - some.start) * len(window))
+        bits[:, row, some] = -np.array([one.bits for one in sums]).reshape(-1, len(bits)).T
+        bases[:, some] = np.array([one.scored for one in sums]).reshape(-1, len(bits)).T
+    contexts = tuple(window.context for window in windows)
+    by_class = {
+        name: Costs(contexts, own, scored) for name, own, scored in zip(names, bits[1:], bases[1:], strict=True)
+    }
+    return Costs(contexts, bits[0], bases[0], {name: one for name, one in by_class.items() if one.bases.any()})
 
 
 def _within_reach(genome: Genome, stretch: Interval, window: Window) -> Interval:
@@ -254,13 +265,33 @@ def _no_room(genome: Genome, stretches: Sequence[Interval], window: Window, bloc
     )
 
 
-def _causal(model: LanguageModel, genome: Genome, blocks: Sequence[Interval], window: Window, chunk: int) -> list[Sums]:
-    """Return the log-likelihood of each block."""
-    bits = dict.fromkeys(blocks, 0.0)
+def _sums(block: Interval, bits: Float64Array, classes: RegionClasses | None) -> list[Sums]:
+    """Return the sums of a block, then those of its bases of each class; a base whose bits are NaN is not scored."""
+    is_scored = ~np.isnan(bits)
+    whole = Sums(int(is_scored.sum()), float(bits[is_scored].sum()))
+    if not np.isfinite(whole.bits):
+        raise RunError(f"{block}: the model's log-likelihoods are not finite; are its weights whole?")
+    if classes is None:
+        return [whole]
+    of_base = classes.of(block)
+    if of_base is None:
+        return [whole, *(Sums() for _ in classes.names)]
+    count = len(classes.names)
+    sums = np.bincount(of_base[is_scored], bits[is_scored], count).tolist()
+    scored = np.bincount(of_base[is_scored], minlength=count).tolist()
+    return [whole, *map(Sums, scored, sums)]
+
+
+def _causal(
+    model: LanguageModel, genome: Genome, blocks: Sequence[Interval], window: Window, chunk: int
+) -> list[Float64Array]:
+    """Return the log-likelihood of each base of each block."""
+    bits = {block: np.zeros(window.size) for block in blocks}
     readings = (Reading(genome, block, lead=window.left) for block in blocks)
     for scores in log_likelihoods(model, readings, chunk=chunk):
-        bits[scores.reading.interval] += float(scores.bits.sum(dtype=np.float64))
-    return [Sums(window.size, one) for one in bits.values()]
+        at = scores.start - scores.reading.interval.start
+        bits[scores.reading.interval][at : at + scores.bits.size] = scores.bits
+    return list(bits.values())
 
 
 def _masked(
@@ -272,8 +303,11 @@ def _masked(
     chunk: int,
     seed: int,
     spill: Path | None,
-) -> list[Sums]:
-    """Return the log-likelihood of the masked bases of each block; `first` numbers them, for the draw of the masks."""
+) -> list[Float64Array]:
+    """Return the log-likelihood of each base of each block, NaN where it is not masked.
+
+    `first` numbers the blocks, for the draw of the masks.
+    """
     alphabet, inside = genome.alphabet, slice(window.left, window.left + window.size)
     around = map(window.around, blocks)
     read = np.stack([alphabet.token_of_symbol[genome.fetch(one.contig, one.start, one.end)] for one in around])
@@ -288,8 +322,9 @@ def _masked(
     )
     logits = _logits_inside(model, torch.from_numpy(read), inside, max(1, chunk // len(blocks)), spill)
     bits = token_log_likelihood(logits.cpu(), targets, alphabet).double() / np.log(2)
-    sums = torch.where(chosen, bits, 0.0).sum(1).tolist()
-    return [Sums(scored, one) for scored, one in zip(chosen.sum(1).tolist(), sums, strict=True)]
+    if not torch.isfinite(bits[chosen]).all():
+        raise RunError(f"{blocks[0]}: the model's log-likelihoods are not finite; are its weights whole?")
+    return list(torch.where(chosen, bits, torch.nan).numpy())
 
 
 def _logits_inside(model: LanguageModel, tokens: Tensor, inside: slice, chunk: int, spill: Path | None) -> Tensor:

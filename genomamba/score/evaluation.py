@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from genomamba.alphabet import Alphabet, get_alphabet
 from genomamba.config import PretrainConfig
 from genomamba.coordinates import Interval
 from genomamba.data.bed import read_bed
+from genomamba.data.classes import RegionClasses, read_classes
 from genomamba.data.examples import example_paths
 from genomamba.data.genome import Genome
 from genomamba.errors import ConfigError, RunError
@@ -24,13 +26,14 @@ from genomamba.model.checkpoint import open_checkpoint
 from genomamba.model.device import prepare_passes
 from genomamba.model.state import fingerprint
 from genomamba.score.config import EvaluateConfig
+from genomamba.score.context_classes import CLASSES_FILE, describe_classes, files_of_classes
 from genomamba.score.context_curve import FILES, describe, files_of_curve, points_of, verdict
 from genomamba.score.contexts import Costs, Targets, Window, draw_targets, parts_of, score_contexts
 from genomamba.score.likelihood import check_predicts, default_chunk
 from genomamba.score.partial import Partial, plan_of
 from genomamba.score.progress import Progress
 from genomamba.settings import from_yaml
-from genomamba.train.plan import open_data
+from genomamba.train.corpus import open_corpus
 
 __all__ = ["evaluate"]
 
@@ -73,19 +76,21 @@ def evaluate(name: str, config: EvaluateConfig, *, emit: Callable[[str], None]) 
     unit = "base" if held_out.genome.alphabet.has_complement else "byte"
     emit(_in_words(targets, held_out, windows[-1], unit))
     config = dataclasses.replace(config, chunk=config.chunk or default_chunk(model.config))
-    plan = _plan(model, held_out.genome, targets, windows, config)
+    plan = _plan(model, held_out, targets, windows, config)
     partial = None if out is None else Partial(out / "contexts.partial", plan, 0, force=config.force)
     with partial or contextlib.nullcontext():
-        costs = _score(model, held_out.genome, targets, windows, config, partial, f"{unit}s")
+        costs = _score(model, held_out, targets, windows, config, partial, f"{unit}s")
     points = points_of(costs, seed=config.seed)
     emit(describe(points, unit, not causal))
+    if costs.by_class:
+        emit(describe_classes(costs))
     emit(verdict(points, unit))
     if trained_context is not None:
         emit(f"{name} was trained with {trained_context:,} {unit}s of context")
     if out is None or partial is None:
         return
     facts = _facts(name, model, config, held_out, targets, trained_context)
-    files = files_of_curve(
+    files = files_of_classes(costs, facts, seed=config.seed) | files_of_curve(
         costs, points, targets.blocks, facts, trained_context=trained_context, unit=unit, masked=not causal
     )
     for file, content in files.items():
@@ -96,16 +101,22 @@ def evaluate(name: str, config: EvaluateConfig, *, emit: Callable[[str], None]) 
 
 
 def _plan(
-    model: LanguageModel, genome: Genome, targets: Targets, windows: Sequence[Window], config: EvaluateConfig
+    model: LanguageModel, held_out: _HeldOut, targets: Targets, windows: Sequence[Window], config: EvaluateConfig
 ) -> dict[str, Any]:
     """Return what the numbers depend on, as an interrupted command's folder keeps it."""
-    settings = {"contexts": [window.context for window in windows], "chunk": config.chunk, "seed": config.seed}
-    return settings | plan_of(model, genome, targets.blocks)
+    settings: dict[str, Any] = {"contexts": [window.context for window in windows], "chunk": config.chunk}
+    settings |= {"seed": config.seed, "classes": None}
+    if (classes := held_out.classes) is not None:
+        of_blocks = hashlib.sha256("\t".join(classes.names).encode())
+        for block in targets.blocks:
+            of_blocks.update(b"-" if (found := classes.of(block)) is None else found.tobytes())
+        settings["classes"] = of_blocks.hexdigest()[:12]
+    return settings | plan_of(model, held_out.genome, targets.blocks)
 
 
 def _score(
     model: LanguageModel,
-    genome: Genome,
+    held_out: _HeldOut,
     targets: Targets,
     windows: Sequence[Window],
     config: EvaluateConfig,
@@ -126,12 +137,13 @@ def _score(
         with Progress("scoring", units, sum(sizes), kept()) as progress:
             return score_contexts(
                 model,
-                genome,
+                held_out.genome,
                 targets.blocks,
                 windows,
                 chunk=config.chunk,
                 seed=config.seed,
                 spill=None if config.spill is None else Path(config.spill),
+                classes=held_out.classes,
                 partial=partial,
                 after_part=progress.add,
             )
@@ -144,11 +156,12 @@ def _score(
 
 @dataclass(frozen=True, slots=True)
 class _HeldOut:
-    """Bases that may be scored, and what they are called."""
+    """Bases that may be scored, what they are called, and the classes of bases, where they are known."""
 
     genome: Genome
     stretches: Sequence[Interval]
     name: str
+    classes: RegionClasses | None = None
 
 
 def _held_out(name: str, config: EvaluateConfig, alphabet: Alphabet) -> _HeldOut:
@@ -167,9 +180,9 @@ def _held_out(name: str, config: EvaluateConfig, alphabet: Alphabet) -> _HeldOut
     contigs = config.contigs or (() if config.region is None and config.bed is None else ("*",))
     genome = Genome.open(given, alphabet, cache_dir=config.cache_dir, contigs=contigs, chrom_map=config.chrom_map)
     if config.region is not None:
-        return _HeldOut(genome, [genome.interval(config.region)], config.region)
+        return _HeldOut(genome, [genome.interval(config.region)], config.region, _classes(config, genome))
     if config.bed is not None:
-        return _HeldOut(genome, read_bed(config.bed, genome), config.bed)
+        return _HeldOut(genome, read_bed(config.bed, genome), config.bed, _classes(config, genome))
     if run is not None and (known := _read_by(run) & {one["sha256"] for one in genome.inputs}):
         if known != _read_by(run) or len(known) < len(genome.inputs):
             raise ConfigError(
@@ -179,7 +192,12 @@ def _held_out(name: str, config: EvaluateConfig, alphabet: Alphabet) -> _HeldOut
         return _part_of_run(run, dataclasses.replace(_settings_of(run), fasta=config.fasta), config, alphabet)
     if config.split is not None:
         raise ConfigError(f"--split is a part that {run} held out, and --fasta is none of its files; leave it out")
-    return _HeldOut(genome, [Interval(one.name, 0, one.length) for one in genome.contigs], "all contigs")
+    whole = [Interval(one.name, 0, one.length) for one in genome.contigs]
+    return _HeldOut(genome, whole, "all contigs", _classes(config, genome))
+
+
+def _classes(config: EvaluateConfig, genome: Genome) -> RegionClasses | None:
+    return None if config.classes is None else read_classes(config.classes, genome)
 
 
 def _part_of_run(run: Path, settings: PretrainConfig, config: EvaluateConfig, alphabet: Alphabet) -> _HeldOut:
@@ -188,7 +206,12 @@ def _part_of_run(run: Path, settings: PretrainConfig, config: EvaluateConfig, al
         raise ConfigError(f"--contigs and --chrom-map are those of {run}; leave them out, or give --region or --bed")
     if config.cache_dir is not None:
         settings = dataclasses.replace(settings, cache_dir=config.cache_dir)
-    genome, split = open_data(settings, alphabet)
+    if config.classes is not None:
+        if settings.genomes is not None:
+            raise ConfigError(f"--classes are those of the table of genomes of {run}; leave it out")
+        settings = dataclasses.replace(settings, classes=config.classes)
+    corpus = open_corpus(settings, alphabet)
+    genome, split = corpus.genome, corpus.split
     for one in genome.inputs:
         if one["sha256"] not in _read_by(run):
             raise RunError(
@@ -201,7 +224,7 @@ def _part_of_run(run: Path, settings: PretrainConfig, config: EvaluateConfig, al
         raise ConfigError(
             f"{run} held nothing out for {_NAMES[part]}; name bases by --region or --bed, or another --split"
         )
-    return _HeldOut(genome, stretches, f"the {_NAMES[part]} part of {run}")
+    return _HeldOut(genome, stretches, f"the {_NAMES[part]} part of {run}", corpus.classes)
 
 
 def _run_of(name: str) -> Path | None:
@@ -231,7 +254,7 @@ def _prepare(out: Path, force: bool) -> Path:
     """Make the folder, or refuse it while nothing is computed yet."""
     if out.exists() and not out.is_dir():
         raise RunError(f"{out}: is a file; give a folder by --out")
-    if not force and (there := [name for name in FILES if (out / name).exists()]):
+    if not force and (there := [name for name in (*FILES, CLASSES_FILE) if (out / name).exists()]):
         raise RunError(f"{out}: holds {there[0]} already; give --force to replace it, or another --out")
     try:
         out.mkdir(parents=True, exist_ok=True)

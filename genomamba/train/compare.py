@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from genomamba.baselines.markov import InterpolatedMarkov, largest_order
 from genomamba.coordinates import Interval
+from genomamba.data.classes import RegionClasses
 from genomamba.data.genome import Genome
 from genomamba.data.windows import Split
 
@@ -21,7 +22,13 @@ MAX_BASES: Final = 100_000_000
 JUDGED_BASES: Final = 1_000_000
 
 
-def markov_table(genome: Genome, split: Split, *, before_stretch: Callable[[], None] = lambda: None) -> dict[str, Any]:
+def markov_table(
+    genome: Genome,
+    split: Split,
+    *,
+    classes: RegionClasses | None = None,
+    before_stretch: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
     """Fit Markov models of every order on the training part and score the held-out parts.
 
     At most 100 million training bases are counted, in whole stretches from the first on. The weight with which each
@@ -33,7 +40,8 @@ def markov_table(genome: Genome, split: Split, *, before_stretch: Callable[[], N
     -------
     dict
         `best_order`, `weight`, `fitted_on_bases`, and `orders`: a list of `order`, `valid`, `test` in bits per base,
-        all with that weight.
+        all with that weight. `by_class`, where classes of bases are given: of each part, bits per base of the best
+        order by class.
     """
     codes = Codes(genome, before_stretch)
     fitted = within(split.train, MAX_BASES)
@@ -48,12 +56,21 @@ def markov_table(genome: Genome, split: Split, *, before_stretch: Callable[[], N
     bits = {name: model.bits(codes(part)).tolist() for name, part in parts.items()}
     judged = bits.get("valid") or bits.get("test") or [0.0]
     orders = [{"order": k, **{name: bits[name][k] for name in bits}} for k in range(model.max_order + 1)]
-    return {
-        "best_order": int(np.argmin(judged)),
-        "weight": model.weight,
-        "fitted_on_bases": model.bases,
-        "orders": orders,
-    }
+    best = int(np.argmin(judged))
+    table = {"best_order": best, "weight": model.weight, "fitted_on_bases": model.bases, "orders": orders}
+    if classes is not None:
+        table["by_class"] = {name: _by_class(model, codes, part, classes, best) for name, part in parts.items()}
+    return table
+
+
+def _by_class(
+    model: InterpolatedMarkov, codes: Codes, part: Sequence[Interval], classes: RegionClasses, order: int
+) -> dict[str, float]:
+    known = [interval for interval in part if interval.contig in classes.runs]
+    groups = (found for interval in known if (found := classes.of(interval)) is not None)
+    sums, bases = model.bits_by_group(codes(known), groups, order=order, num_groups=len(classes.names))
+    named = zip(classes.names, sums.tolist(), bases.tolist(), strict=True)
+    return {name: bits / count for name, bits, count in named if count}
 
 
 def _best_weight(model: InterpolatedMarkov, codes: Codes, judged: Sequence[Interval]) -> float:

@@ -11,6 +11,7 @@ from genomamba.alphabet import Alphabet
 from genomamba.config import PretrainConfig
 from genomamba.coordinates import Interval
 from genomamba.data.bed import intersect, read_bed, read_weighted, subtract
+from genomamba.data.classes import RegionClasses, read_classes
 from genomamba.data.examples import example_paths
 from genomamba.data.genome import Genome
 from genomamba.data.mixture import MixedStream, Part
@@ -65,12 +66,15 @@ class Corpus:
     members : tuple of Member
     inputs : list of dict
         Path, bytes and SHA-256 of each file that the bases came from, the sheet among them.
+    classes : RegionClasses or None
+        Classes of bases that held-out figures are told for.
     """
 
     genome: Genome
     split: Split
     members: tuple[Member, ...]
     inputs: list[dict[str, Any]]
+    classes: RegionClasses | None = None
 
     @property
     def is_mixed(self) -> bool:
@@ -136,6 +140,7 @@ def open_corpus(config: PretrainConfig, alphabet: Alphabet) -> Corpus:
         "test_bed",
         "regions_bed",
         "exclude_bed",
+        "classes",
     ):
         if getattr(config, name):
             raise ConfigError("and --genomes cannot be given together; the table has a column for each", option=name)
@@ -163,19 +168,22 @@ def _one(config: PretrainConfig, alphabet: Alphabet) -> Corpus:
     )
     split, regions = _narrowed(genome, split, config.exclude_bed, config.regions_bed)
     member = Member("", None, 1.0, split, config.softmask_weight, regions)
-    return Corpus(genome, split, (member,), genome.inputs)
+    classes = None if config.classes is None else read_classes(config.classes, genome)
+    return Corpus(genome, split, (member,), genome.inputs, classes)
 
 
 def _several(config: PretrainConfig, alphabet: Alphabet) -> Corpus:
     assert config.genomes is not None
     rows = read_sheet(config.genomes)
-    genomes, members = {}, []
+    genomes, members, classes = {}, [], dict[str, RegionClasses]()
     tokens = species_ids(rows, alphabet) if config.species_token else {}
     for row in rows:
         genome = Genome.open(row.fasta, alphabet, cache_dir=config.cache_dir, contigs=row.contigs)
         split = make_split(genome, valid=row.valid, test=row.test, **_shares(config, genome))
         split, regions = _narrowed(genome, split, row.exclude_bed, row.regions_bed)
         genomes[row.name] = genome
+        if row.classes is not None:
+            classes[row.name] = read_classes(row.classes, genome)
         soft = config.softmask_weight if row.softmask_weight is None else row.softmask_weight
         named = {weight: _named(row.name, intervals) for weight, intervals in regions.items()}
         own = Split(*(_named(row.name, part) for part in (split.train, split.valid, split.test)))
@@ -186,7 +194,9 @@ def _several(config: PretrainConfig, alphabet: Alphabet) -> Corpus:
     joined = Genome.join(genomes)
     sheet = Path(config.genomes)
     facts = {"path": str(sheet), "bytes": sheet.stat().st_size, "sha256": checksum(sheet)}
-    return Corpus(joined, whole, tuple(members), [*joined.inputs, facts])
+    return Corpus(
+        joined, whole, tuple(members), [*joined.inputs, facts], RegionClasses.join(classes) if classes else None
+    )
 
 
 def species_ids(rows: Sequence[Row], alphabet: Alphabet) -> dict[str, int]:

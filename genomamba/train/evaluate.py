@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from genomamba.coordinates import Interval
+from genomamba.data.classes import RegionClasses
 from genomamba.data.genome import Genome
 from genomamba.data.stream import sample_generator
 from genomamba.data.windows import Tile, tile
@@ -29,15 +30,18 @@ __all__ = ["Scored", "Scorer", "by_genome", "total"]
 
 @dataclass(slots=True)
 class Scored:
-    """Sum of negative log-likelihoods, in nats, and the bases it is over."""
+    """Sum of negative log-likelihoods, in nats, and the bases it is over; and of these, those of each region class."""
 
     nats: float = 0.0
     bases: int = 0
+    by_class: dict[str, Scored] = field(default_factory=dict)
 
     def add(self, other: Scored) -> None:
         """Add what was scored elsewhere."""
         self.nats += other.nats
         self.bases += other.bases
+        for name, one in other.by_class.items():
+            self.by_class.setdefault(name, Scored()).add(one)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,8 @@ class Scorer:
         Of the masks of a masked model.
     species : mapping of str to int
         Token of the species of each contig, where the model is told.
+    classes : RegionClasses, optional
+        Classes of bases that are told apart.
     ranks : Ranks
         Among which the batches are divided; each has the sums of all.
     """
@@ -66,6 +72,7 @@ class Scorer:
     batch_size: int
     seed: int
     species: Mapping[str, int] = field(default_factory=dict)
+    classes: RegionClasses | None = None
     ranks: Ranks = field(default_factory=Ranks)
 
     def __call__(
@@ -94,7 +101,7 @@ class Scorer:
         tiles = _spread(tile(intervals, self.context, stride), max_bases)
         was_training = model.training
         model.eval()
-        scored: dict[str, Scored] = {interval.contig: Scored() for interval in intervals}
+        scored = {interval.contig: self._nothing(interval.contig) for interval in intervals}
         at_once = self.batch_size * self.ranks.size
         for turn in range(0, len(tiles), at_once):
             first = turn + self.ranks.rank * self.batch_size
@@ -112,17 +119,39 @@ class Scorer:
         losses = losses_of(model, inputs, targets)
         nats = torch.where(counted, losses.double(), 0.0).sum(1).tolist()
         bases = counted.sum(1).tolist()
-        for part, row_nats, row_bases in zip(batch, nats, bases, strict=True):
-            scored[part.window.contig].add(Scored(row_nats, row_bases))
+        for part, *sums in zip(batch, nats, bases, self._by_class(batch, losses, counted), strict=True):
+            scored[part.window.contig].add(Scored(*sums))
 
     def _sum_over_ranks(self, scored: dict[str, Scored]) -> dict[str, Scored]:
         if self.ranks.size == 1:
             return scored
-        sums = {contig: Scored() for contig in scored}
+        sums = {contig: self._nothing(contig) for contig in scored}
         for other in self.ranks.gather_values(scored):
             for contig, one in other.items():
                 sums[contig].add(one)
         return sums
+
+    def _nothing(self, contig: str) -> Scored:
+        """Return sums of no base, with all classes in their order where those of the contig's bases are known."""
+        names = self.classes.names if self.classes is not None and contig in self.classes.runs else ()
+        return Scored(by_class={name: Scored() for name in names})
+
+    def _by_class(self, tiles: Sequence[Tile], losses: Tensor, counted: Tensor) -> list[dict[str, Scored]]:
+        """Return, for each window, what its bases of each class cost."""
+        if self.classes is None:
+            return [{} for _ in tiles]
+        names, nats, is_counted = self.classes.names, losses.double().cpu().numpy(), counted.cpu().numpy()
+        found: list[dict[str, Scored]] = []
+        for row, part in enumerate(tiles):
+            classes = self.classes.of(part.window)
+            found.append({})
+            if classes is None:
+                continue
+            inside = is_counted[row, : len(part.window)]
+            sums = np.bincount(classes[inside], nats[row, : len(part.window)][inside], len(names)).tolist()
+            bases = np.bincount(classes[inside], minlength=len(names)).tolist()
+            found[-1] = {name: Scored(*both) for name, *both in zip(names, sums, bases, strict=True) if both[1]}
+        return found
 
     def _load(self, tiles: Sequence[Tile], first: int) -> Iterator[Tensor]:
         alphabet = self.genome.alphabet
@@ -150,9 +179,12 @@ class Scorer:
         return map(torch.from_numpy, (inputs, targets, counted))
 
 
-def total(scored: dict[str, Scored]) -> Scored:
+def total(scored: Mapping[str, Scored]) -> Scored:
     """Sum over contigs."""
-    return Scored(sum(one.nats for one in scored.values()), sum(one.bases for one in scored.values()))
+    whole = Scored()
+    for one in scored.values():
+        whole.add(one)
+    return whole
 
 
 def by_genome(scored: Mapping[str, Scored]) -> dict[str, Scored]:

@@ -8,11 +8,10 @@ from typing import Any
 from tqdm import tqdm
 
 from genomamba.files import atomic_file
-from genomamba.metrics import bits_per_base, perplexity
 from genomamba.model.checkpoint import load_model
 from genomamba.train.compare import markov_table
-from genomamba.train.evaluate import Scored, by_genome, total
 from genomamba.train.log import BAR_FORMAT, tell
+from genomamba.train.parts import figures_of
 from genomamba.train.resume import best_checkpoint, checkpoints
 from genomamba.train.trainer import Trainer
 
@@ -62,27 +61,17 @@ def score_held_out(trainer: Trainer) -> str:
 
             scored = trainer.scorer(model, part, after_batch=after_batch)
         if any(one.bases for one in scored.values()):
-            figures = {contig: _figures(one) for contig, one in scored.items() if one.bases}
-            evaluation["splits"][name] = _figures(total(scored)) | {"by_contig": figures}
-            if len(plan.corpus.members) > 1:
-                genomes = {genome: _figures(one) for genome, one in by_genome(scored).items()}
-                evaluation["splits"][name]["by_genome"] = genomes
+            evaluation["splits"][name] = figures_of(scored, is_mixture=len(plan.corpus.members) > 1)
     trainer.signals.part()
     if not plan.ranks.is_first:
         return ""
     if plan.config.objective == "next_token":
         tell("fitting Markov models on the training part")
-        evaluation["markov"] = markov_table(plan.genome, plan.split, before_stretch=leave_if_asked)
+        evaluation["markov"] = markov_table(
+            plan.genome, plan.split, classes=plan.corpus.classes, before_stretch=leave_if_asked
+        )
     trainer.folder.write_json("evaluation.json", evaluation)
     return describe_evaluation(evaluation)
-
-
-def _figures(scored: Scored) -> dict[str, float]:
-    return {
-        "bases": scored.bases,
-        "bits_per_base": bits_per_base(scored.nats, scored.bases),
-        "perplexity": perplexity(scored.nats, scored.bases),
-    }
 
 
 def describe_evaluation(evaluation: dict[str, Any]) -> str:
@@ -96,7 +85,7 @@ def describe_evaluation(evaluation: dict[str, Any]) -> str:
             f"{name}: {split['bits_per_base']:.4f} bits per masked {unit}, over {split['bases']:,} masked {unit}s; "
             f"both sides are read, so no next-{unit} figure compares with it"
             for name, split in splits
-        ) + _genomes(splits)
+        ) + _parts(splits, {})
     best = evaluation["markov"]["best_order"]
     orders = {row["order"]: row for row in evaluation["markov"]["orders"]}
     header = f"bits per {unit} {unit + 's':>14} {'genomamba':>11} {f'Markov order {best}':>17} {'order 0':>9}"
@@ -106,14 +95,21 @@ def describe_evaluation(evaluation: dict[str, Any]) -> str:
         f"{orders[0][name]:>9.4f} {split['perplexity']:>12.4f}"
         for name, split in splits
     ]
-    return "\n".join(lines) + _genomes(splits)
+    return "\n".join(lines) + _parts(splits, evaluation["markov"].get("by_class", {}))
 
 
-def _genomes(splits: list[tuple[str, dict[str, Any]]]) -> str:
-    """Return the bits of each genome of a mixture, a line each."""
+def _parts(splits: list[tuple[str, dict[str, Any]]], markov: dict[str, dict[str, float]]) -> str:
+    """Return the bits of each genome of a mixture, and of each class, beside those of the Markov model, a line each."""
     rows = [
-        f"\n{name:<13} {one['bases']:>14,} {one['bits_per_base']:>11.4f}   {genome}"
-        for name, split in splits
-        for genome, one in split.get("by_genome", {}).items()
+        f"\n{split:<13} {one['bases']:>14,} {one['bits_per_base']:>11.4f} {beside:>17}   {part}"
+        for split, figures in splits
+        for part, one, beside in [
+            *((genome, one, "") for genome, one in figures.get("by_genome", {}).items()),
+            *((name, one, _bits(markov, split, name)) for name, one in figures.get("by_class", {}).items()),
+        ]
     ]
     return "".join(rows)
+
+
+def _bits(markov: dict[str, dict[str, float]], split: str, name: str) -> str:
+    return f"{markov[split][name]:.4f}" if name in markov.get(split, {}) else ""

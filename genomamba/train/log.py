@@ -15,12 +15,13 @@ from tqdm import tqdm
 from genomamba.errors import RunError
 from genomamba.files import atomic_file
 from genomamba.report.run_files import read_rows
+from genomamba.train.events import EventLog
 
 __all__ = ["BAR_FORMAT", "COLUMNS", "MetricsLog", "ProgressBar", "tell"]
 
 COLUMNS = (
     "kind", "step", "bases", "time_s", "loss", "bits_per_base", "perplexity", "learning_rate", "gradient_norm",
-    "bases_per_s",
+    "bases_per_s", "peak_share", "genome", "class", "scored",
 )  # fmt: skip
 
 
@@ -37,7 +38,9 @@ def tell(message: str) -> None:
 
 
 class MetricsLog:
-    """Appends one row at a time to metrics.jsonl and metrics.csv.
+    """Appends one row at a time to metrics.jsonl and metrics.csv, and where asked for to what TensorBoard reads.
+
+    Kinds of rows: `train`, `valid`, and `valid_part` of a genome, a class of bases, or both; `scored` are its bases.
 
     Parameters
     ----------
@@ -45,9 +48,11 @@ class MetricsLog:
         Run folder.
     step : int
         Step of the checkpoint that the run goes on from, 0 for a new run; rows after it are dropped.
+    tensorboard : bool
+        Write them for TensorBoard too.
     """
 
-    def __init__(self, folder: Path, step: int) -> None:
+    def __init__(self, folder: Path, step: int, *, tensorboard: bool = False) -> None:
         self._json, self._csv = folder / "metrics.jsonl", folder / "metrics.csv"
         before = read_rows(self._json) if self._json.exists() else []
         rows = [row for row in before if row["step"] <= step]
@@ -57,6 +62,7 @@ class MetricsLog:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             writer.writerows(rows)
+        self._events = EventLog(folder, rows) if tensorboard else None
 
     def write(self, **values: Any) -> None:
         """Append a row; columns not given are null."""
@@ -68,10 +74,20 @@ class MetricsLog:
                 csv.DictWriter(file, COLUMNS).writerow(row)
         except OSError as error:
             raise RunError(f"{self._json}: cannot be written ({error.strerror}); checkpoints are untouched") from error
+        if self._events is not None:
+            self._events.write(row)
+
+    def close(self) -> None:
+        """Write what is held back; the files of the rows themselves hold nothing back."""
+        if self._events is not None:
+            self._events.close()
 
 
 class ProgressBar:
-    """Share done, time left, bases a second and bits per base; silent where stderr is no terminal, or not `shown`."""
+    """Share done, time left, bases a second and how much of the device's peak that is, bits per base.
+
+    Silent where stderr is no terminal, or not `shown`.
+    """
 
     def __init__(self, done: float, *, shown: bool = True) -> None:
         hidden = None if shown else True
@@ -87,9 +103,11 @@ class ProgressBar:
     ) -> None:
         self._bar.close()
 
-    def update(self, progress: float, *, bases_per_s: float, bits: float, valid_bits: float | None) -> None:
+    def update(
+        self, progress: float, *, bases_per_s: float, peak_share: float, bits: float, valid_bits: float | None
+    ) -> None:
         """Move to `progress` (0 to 1); `bits` are of recent training batches, `valid_bits` of the last validation."""
-        shown = f"{bases_per_s:,.0f} bases/s, {bits:.4f} bits per base"
+        shown = f"{bases_per_s:,.0f} bases/s, {peak_share:.1%} of peak, {bits:.4f} bits per base"
         if valid_bits is not None:
             shown += f", {valid_bits:.4f} held out"
         self._bar.set_postfix_str(shown, refresh=False)

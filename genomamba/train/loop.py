@@ -16,6 +16,7 @@ from genomamba.report.page import write_report
 from genomamba.train.device import gpu_facts
 from genomamba.train.distributed import Ranks, run_on_ranks
 from genomamba.train.estimate import check_fits, free_memory_mib, measure, memory_told
+from genomamba.train.events import check_installed
 from genomamba.train.final import AskedToLeaveError, score_held_out
 from genomamba.train.plan import Cost, Plan, make_plan, run_path
 from genomamba.train.run_folder import RunFolder, check_free
@@ -63,6 +64,8 @@ def _pretrain(config: PretrainConfig, ranks: Ranks, command: str, emit: Callable
             check_free(path, resume=config.resume, force=config.force)
             if config.resume and not path.exists():
                 emit(f"{path}: no run to go on with; starting one")
+        if config.tensorboard:
+            check_installed()
     plan = _plan_in_turn(config, ranks)
     emit(describe_plan(plan))
     with memory_told(plan):
@@ -158,12 +161,15 @@ class _Session:
         members = plan.corpus.members
         genomes = {one.name: (one.share, one.split) for one in members} if len(members) > 1 else None
         card = dataset_card(plan.genome, plan.split, plan.genome.alphabet, plan.context, genomes)
+        if (classes := plan.corpus.classes) is not None:
+            card["classes"] = {part: classes.count(getattr(plan.split, part)) for part in ("train", "valid", "test")}
         self.folder.write_json("dataset.json", card)
 
     def close(self) -> Path:
         """Write what is known at the end, the model card, and the report; return its path."""
         facts: dict[str, Any] = {"status": self.status}
         if self._trainer is not None:
+            self._trainer.metrics.close()
             done = self._trainer.progress
             facts |= {"steps": done.step, "bases": done.bases, "elapsed_s": round(done.elapsed_s, 1)}
         self.folder.finish(**facts)

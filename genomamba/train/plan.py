@@ -266,6 +266,7 @@ def _resolve(config: PretrainConfig, device: torch.device) -> PretrainConfig:
         test_bed=_absolute(config.test_bed),
         regions_bed=_absolute(config.regions_bed),
         exclude_bed=_absolute(config.exclude_bed),
+        classes=_absolute(config.classes),
         genomes=_absolute(config.genomes),
         chrom_map=_absolute(config.chrom_map),
         init=config.init if config.init is None or is_hub_name(config.init) else os.path.abspath(config.init),

@@ -23,7 +23,7 @@ FILES = (
 MAY_CHANGE = frozenset({
     "out", "resume", "force", "dry_run", "parallel", "threads", "workers", "recompute", "recompute_layers",
     "valid_every", "valid_bases", "checkpoint_every", "keep", "max_steps", "max_tokens", "max_minutes", "cache_dir",
-    "device", "precision",
+    "device", "precision", "classes", "tensorboard",
 })  # fmt: skip
 
 
@@ -153,6 +153,7 @@ def _clear(path: Path) -> None:
     # run.json goes last: until then the folder can be told to be a run.
     for folder in (path / "checkpoints").glob("*-*"):
         shutil.rmtree(folder)
-    shutil.rmtree(path / "members", ignore_errors=True)
+    for name in ("members", "tensorboard"):
+        shutil.rmtree(path / name, ignore_errors=True)
     for name in FILES:
         (path / name).unlink(missing_ok=True)

@@ -13,10 +13,12 @@ from genomamba.data.stream import make_loader
 from genomamba.errors import RunError
 from genomamba.metrics import bits_per_base, perplexity
 from genomamba.model.state import MambaState
-from genomamba.train.evaluate import Scorer, by_genome, total
+from genomamba.train.evaluate import Scorer, total
 from genomamba.train.log import MetricsLog, ProgressBar, tell
 from genomamba.train.objective import Batch, Collate, PartOfEach, make_collate
 from genomamba.train.optimizer import make_optimizer
+from genomamba.train.pace import Pace
+from genomamba.train.parts import parts_in_words, parts_of
 from genomamba.train.plan import Cost, Plan
 from genomamba.train.resume import (
     Progress,
@@ -76,8 +78,11 @@ class Trainer:
             self.progress, carried = load_checkpoint(found[-1], plan.model, self.optimizer)
             self.lanes = plan.ranks.lanes_of(carried) if carried else self.lanes
         begin_together(plan.ranks, folder.path, plan.model, self.progress)
-        self.metrics = MetricsLog(folder.path, self.progress.step) if plan.ranks.is_first else None
+        self.metrics: MetricsLog | None = None
+        if plan.ranks.is_first:
+            self.metrics = MetricsLog(folder.path, self.progress.step, tensorboard=config.tensorboard)
         self.signals = SharedSignals(signals, plan.ranks)
+        self.pace = Pace.of(plan)
         steps = plan.expected_steps(cost)
         self.valid_every = plan.valid_every(cost)
         self.checkpoint_every = config.checkpoint_every or self.valid_every
@@ -89,6 +94,7 @@ class Trainer:
         self._unread: list[_Taken] = []
         self._said = (math.nan, math.nan)
         self._session_start = time.monotonic() - self.progress.elapsed_s
+        self._paused_s = 0.0
 
     @property
     def share_done(self) -> float:
@@ -119,11 +125,12 @@ class Trainer:
                     elapsed, last_row = time.monotonic() - last_row, time.monotonic()
                     tokens = plan.stages.tokens(progress.step)
                     speed, last_tokens = (tokens - last_tokens) / elapsed, tokens
-                    self._write_row("train", loss, learning_rate=rate, gradient_norm=norm, bases_per_s=speed)
-                    bar.update(
-                        self.share_done, bases_per_s=speed, bits=bits_per_base(loss, 1), valid_bits=self.valid_bits
-                    )
+                    pace = {"bases_per_s": speed, "peak_share": self.pace.share(speed)}
+                    self._write_row("train", loss, learning_rate=rate, gradient_norm=norm, **pace)
+                    bar.update(self.share_done, bits=bits_per_base(loss, 1), valid_bits=self.valid_bits, **pace)
                 self._after_step()
+                # The speed is that of training alone.
+                last_row += self._paused_s
                 if self.signals.leave:
                     self.checkpoint()
                     return False
@@ -151,12 +158,15 @@ class Trainer:
         self.valid_bits = bits_per_base(scored.nats, scored.bases)
         self._tick()
         self._write_row("valid", loss)
-        genomes = by_genome(by_contig) if len(plan.corpus.members) > 1 else {}
-        each = ", ".join(f"{name} {bits_per_base(one.nats, one.bases):.4f}" for name, one in genomes.items())
+        is_mixture = len(plan.corpus.members) > 1
+        for genome, name, part in parts_of(by_contig, is_mixture=is_mixture):
+            of = {"genome": genome or None, "class": name or None, "scored": part.bases}
+            self._write_row("valid_part", part.nats / part.bases, **of)
+        done, elapsed_s = self.share_done, self.progress.elapsed_s
+        left = f", {elapsed_s * (1 / done - 1):,.0f} s left" if done else ""
         tell(
-            f"step {self.progress.step:,}, {self.share_done:.0%} done after {self.progress.elapsed_s:,.0f} s: "
-            f"{self.valid_bits:.4f} bits per held-out base"
-            f"{f' ({each})' if each else ''}"
+            f"step {self.progress.step:,}, {done:.0%} done after {elapsed_s:,.0f} s{left}: {self.valid_bits:.4f} bits "
+            f"per held-out base{parts_in_words(by_contig, is_mixture=is_mixture)}"
         )
         if self.progress.best_bits is None or self.valid_bits < self.progress.best_bits:
             self.progress.best_bits, self.progress.best_step = self.valid_bits, self.progress.step
@@ -190,7 +200,7 @@ class Trainer:
             tokens=plan.stages.tokens(progress.step + 1),
             elapsed_s=progress.elapsed_s,
         )
-        rate = learning_rate(ahead, peak=stage.rate, warmup=config.warmup)
+        rate = learning_rate(ahead, peak=stage.rate, warmup=config.warmup, floor=config.final_rate)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         # Counted here: a GPU would have to be waited for.
@@ -232,10 +242,17 @@ class Trainer:
 
     def _after_step(self) -> None:
         step = self.progress.step
-        if step % self.valid_every == 0:
+        validates = step % self.valid_every == 0
+        saves = step % self.checkpoint_every == 0 or self.signals.take_checkpoint()
+        if validates or saves:
+            # Steps that a device has not done yet are no part of the pause.
+            self._read()
+        start = time.monotonic()
+        if validates:
             self.validate()
-        if step % self.checkpoint_every == 0 or self.signals.take_checkpoint():
+        if saves:
             self.checkpoint()
+        self._paused_s = time.monotonic() - start
 
     def _not_finite(self, taken: _Taken, loss: float, norm: float) -> str:
         last = taken.first + taken.samples - 1
@@ -260,7 +277,7 @@ class Trainer:
         self.progress.bases += int(sum(one[1] for one in told))
         self.signals.take([one[2:] for one in told])
 
-    def _write_row(self, kind: str, loss: float, **values: float) -> None:
+    def _write_row(self, kind: str, loss: float, **values: float | str | None) -> None:
         if self.metrics is None:
             return
         self.metrics.write(
@@ -285,5 +302,6 @@ def _make_scorer(plan: Plan) -> Scorer:
         batch_size=max(1, plan.own_windows(plan.stages.last) // plan.ranks.context),
         seed=plan.config.seed,
         species=plan.corpus.species,
+        classes=plan.corpus.classes,
         ranks=plan.ranks,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from genomamba.config import PRESETS, PretrainConfig
 from genomamba.coordinates import Interval
 from genomamba.model import count_parameters
 from genomamba.train.plan import Cost, Plan
@@ -32,12 +33,12 @@ def describe_plan(plan: Plan) -> str:
         "windows": f"strand {'forward' if model.equivariant else config.strand}, "
         f"{'' if config.carry_state else f'at most {config.max_n:.0%} N, '}soft-masked bases weigh "
         f"{soft}, seed {config.seed}",
-        "model": f"{config.preset or 'as --init'}: {model.direction}, {_count(model.num_layers, 'layer')}, "
+        "model": f"{_size(plan)}: {model.direction}, {_count(model.num_layers, 'layer')}, "
         f"d_model {model.d_model}, d_state {model.d_state}, {count_parameters(plan.model):,} parameters",
         "objective": f"{config.objective}, {strands}, {plan.context:,} bases of context"
         f"{', states carried from window to window' if config.carry_state else ''}",
         "turns": _turns(plan.stages) if config.context_schedule else "",
-        "optimiser": f"AdamW, learning rate {config.learning_rate:g}, decay {config.weight_decay:g}, "
+        "optimiser": f"AdamW, learning rate {_rate(config)}, decay {config.weight_decay:g}, "
         f"warm-up {config.warmup:.0%}, clip {config.clip:g}, {_count(windows, 'window')} a step",
         "stops at": ", ".join(f"--max-{name} {value:,}" for name, value in limits if value is not None),
         "device": f"{plan.device}, {_count(plan.threads, 'thread')}, {config.precision}"
@@ -69,6 +70,19 @@ def describe_cost(plan: Plan, cost: Cost) -> str:
         "time": f"about {_duration(tokens / speed)} of training at {speed:,.0f} "
         f"bases/s as measured, {_duration(scoring_s)} of validation and scoring",
     })  # fmt: skip
+
+
+def _size(plan: Plan) -> str:
+    """Name the preset, unless layers or width are others."""
+    config, model = plan.config, plan.model.config
+    if config.preset is None:
+        return "as --init"
+    is_preset = PRESETS[config.preset] == {"num_layers": model.num_layers, "d_model": model.d_model}
+    return config.preset if is_preset else "own size"
+
+
+def _rate(config: PretrainConfig) -> str:
+    return f"{config.learning_rate:g} down to {config.learning_rate * config.final_rate:.2g}"
 
 
 def _mixture(plan: Plan) -> str:

@@ -18,7 +18,7 @@ __all__ = ["GIVEN", "STUDY", "WORKFLOWS", "Workflow"]
 GIVEN: Final = frozenset(
     {
         *("fasta", "vcf", "bed", "region", "regions_bed", "contigs", "chrom_map", "revision", "alphabet", "cache_dir"),
-        *("data", "gff", "leaks"),
+        *("data", "gff", "leaks", "classes"),
         *("out", "output_type", "warnings", "per_record", "lead", "shard", "calibration", "spill", "metrics", "report"),
         *("threads", "dry_run", "resume", "force"),
     }
@@ -44,6 +44,15 @@ class _Common:
     """Time that a cluster is asked to give such a job."""
     gpu: int = 0
     """GPUs that a cluster is asked to give a job that trains or scores; the commands take --device cuda by `device`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _WithClasses(_Common):
+    """What a workflow can be told that tells how well a model does."""
+
+    classes: str | None = None
+    """Tell what was held out by class of base too: BED, whose fourth column names a class such as exon or repeat,
+    or GFF3 or GTF, which give CDS, exon, intron and intergenic."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +104,7 @@ class _WithTasks(_WithNames):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _WithAll(_WithTrack, _WithVariants, _WithTasks):
+class _WithAll(_WithTrack, _WithVariants, _WithTasks, _WithClasses):
     """What a workflow can be told that does all of it."""
 
     fasta: tuple[str, ...] = field()
@@ -135,7 +144,7 @@ _LABELLED: Final = {"tasks": (TaskConfig, PartsConfig), "data": (DataConfig, Par
 WORKFLOWS: Final = {
     "pretrain": Workflow(
         does="FASTA to a model, its report, and what context is worth to it",
-        settings=_Common,
+        settings=_WithClasses,
         sections=_TRAINING | {"evaluate": EvaluateConfig},
         optional=frozenset({"evaluate"}),
     ),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from genomamba.data.examples import example_paths
 from genomamba.errors import ConfigError, RunError
+from genomamba.settings import settings_of
 from genomamba.workflow.config import WORKFLOWS
 
 __all__ = ["run_workflow", "set_up", "snakefile_of"]
@@ -59,7 +60,7 @@ def _files_of(name: str) -> Iterator[tuple[Path, str]]:
     yield home / "profiles/local/config.yaml", "profiles/default/config.yaml"
     yield home / "profiles/slurm/config.yaml", "profiles/slurm/config.yaml"
     yield example_paths()["scerevisiae"]["fasta"], "data/scerevisiae_I.fa.gz"
-    if WORKFLOWS[name].named:
+    if {"gff", "classes"} & set(settings_of(WORKFLOWS[name].settings)):
         yield example_paths()["scerevisiae"]["gff"], "data/scerevisiae_I.gff.gz"
     if (home / name / "config/cohorts.tsv").exists():
         for file in sorted((home / "example").glob("*.vcf")):
@@ -94,10 +95,11 @@ def run_workflow(name: str, config: Path, options: Sequence[str]) -> int:
     command = [
         *(sys.executable, "-m", "snakemake", "--snakefile", str(snakefile_of(name)), "--configfile", str(config)),
         *cores,
-        # What follows --configfile is taken for more files of that kind, up to the next option.
-        "--printshellcmds",
+        # What follows --configfile is taken for more files of that kind, up to the next option. Why a job failed is
+        # one line of its log, which is shown then.
+        "--printshellcmds", "--show-failed-logs",
         *options,
-    ]
+    ]  # fmt: skip
     # The rules call the genomamba of this environment, whether it is activated or not.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     return subprocess.run(command, env={**os.environ, "PATH": path}, check=False).returncode

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from typing import Any, Final
 
+from genomamba.recipes import RecipeChoice
 from genomamba.score.variants.config import ScoreConfig
 from genomamba.settings import Setting, settings_of
 from genomamba.workflow.config import GIVEN, STUDY, WORKFLOWS
@@ -74,7 +75,9 @@ def _named(key: str, classes: tuple[type, ...]) -> dict[str, Any]:
 def _section(key: str, cls: type, *, optional: bool) -> dict[str, Any]:
     """Return the schema of the settings of a command, but for those that the workflow gives."""
     kept = {name: setting for name, setting in settings_of(cls).items() if name not in GIVEN or name == "alphabet"}
-    if key != "pretrain":
+    if key == "pretrain":
+        kept = {**settings_of(RecipeChoice), **kept}
+    else:
         kept.pop("alphabet", None)
     studied = key == "merge"
     kept = {name: setting for name, setting in kept.items() if (name in STUDY) == studied}

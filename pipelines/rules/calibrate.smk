@@ -19,8 +19,8 @@ rule calibrate:
         mem_mb=memory_of,
         runtime=config["runtime"],
         gpu=config["gpu"],
-        start=lambda wildcards, attempt: going_on(
-            f"results/{wildcards.genome}/calibration.json", attempt
+        start=lambda wildcards, input, attempt: going_on(
+            Path(input.cost).with_name("calibration.json"), attempt
         ),
     params:
         model=model_of,

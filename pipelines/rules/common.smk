@@ -32,6 +32,7 @@ GENOME = {
     "regions": {},
     "ism": "",
     "gff": [],
+    "classes": [],
     "tasks": {},
     "data": {},
     "reading": {},
@@ -68,6 +69,7 @@ def read_genomes(config):
     genomes = read_entries(config, "genomes", required, GENOME)
     for genome in genomes.values():
         genome["fasta"] = as_list(genome["fasta"])
+        genome["classes"] = as_list(genome["classes"])
     return genomes
 
 
@@ -123,6 +125,7 @@ def read_workflow(config, workflow_name):
         "cohorts": read_cohorts(config["cohorts"]) if "cohorts" in config else {},
         "info": "--length 4096 --max-seconds 2",
         "gff": as_list(config.get("gff")),
+        "classes": as_list(config.get("classes")),
         "embed": as_flags(config.get("embed")),
         "probe": as_flags(config.get("probe")),
         "finetune": as_flags(config.get("finetune")),

@@ -5,6 +5,7 @@ rule evaluate:
         cost="results/{genome}/info.json",
         fasta=lambda wildcards: GENOMES[wildcards.genome]["fasta"],
         cache="results/{genome}/cache",
+        classes=lambda wildcards: GENOMES[wildcards.genome]["classes"],
     output:
         table=report(
             "results/{genome}/contexts/contexts.tsv",
@@ -32,8 +33,11 @@ rule evaluate:
         gpu=config["gpu"],
     params:
         model=model_of,
+        classes=lambda wildcards, input: (
+            ["--classes", *input.classes] if input.classes else []
+        ),
         options=lambda wildcards: GENOMES[wildcards.genome]["evaluate"],
         contexts=subpath(output.table, parent=True),
     shell:
-        "genomamba evaluate {params.model:q} {params.options} --cache-dir {input.cache:q} --threads {threads}"
-        " --out {params.contexts:q} --force > {log:q} 2>&1"
+        "genomamba evaluate {params.model:q} {params.classes:q} {params.options} --cache-dir {input.cache:q}"
+        " --threads {threads} --out {params.contexts:q} --force > {log:q} 2>&1"

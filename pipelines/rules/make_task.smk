@@ -18,6 +18,7 @@ rule make_task:
     resources:
         mem_mb=4_000,
         runtime=config["runtime"],
+        gpu=0,
     params:
         chrom_map=lambda wildcards: GENOMES[wildcards.genome]["chrom_map"],
         options=lambda wildcards: GENOMES[wildcards.genome]["tasks"][wildcards.task],

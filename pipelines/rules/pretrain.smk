@@ -3,6 +3,7 @@ rule plan_pretrain:
     input:
         fasta=lambda wildcards: GENOMES[wildcards.genome]["fasta"],
         cache="results/{genome}/cache",
+        classes=lambda wildcards: GENOMES[wildcards.genome]["classes"],
         # Contigs of a VCF that are not those of the FASTA are told before hours of training.
         tables=shard_tables_of,
     output:
@@ -21,9 +22,14 @@ rule plan_pretrain:
     params:
         fasta=lambda wildcards, input: ["--fasta", *input.fasta] if input.fasta else [],
         alphabet=lambda wildcards: GENOMES[wildcards.genome]["alphabet"],
+        classes=lambda wildcards, input: (
+            ["--classes", *input.classes, *GENOMES[wildcards.genome]["chrom_map"]]
+            if input.classes
+            else []
+        ),
         options=lambda wildcards: GENOMES[wildcards.genome]["options"],
     shell:
-        "genomamba pretrain {params.fasta:q} --alphabet {params.alphabet:q} {params.options}"
+        "genomamba pretrain {params.fasta:q} {params.classes:q} --alphabet {params.alphabet:q} {params.options}"
         " --cache-dir {input.cache:q} --threads {threads} --dry-run > {output.plan:q} 2> {log:q}"
 
 
@@ -32,6 +38,7 @@ rule pretrain:
     input:
         fasta=lambda wildcards: GENOMES[wildcards.genome]["fasta"],
         cache="results/{genome}/cache",
+        classes=lambda wildcards: GENOMES[wildcards.genome]["classes"],
         plan="results/{genome}/plan.txt",
     output:
         model="results/{genome}/run/model.safetensors",
@@ -55,8 +62,13 @@ rule pretrain:
     params:
         fasta=lambda wildcards, input: ["--fasta", *input.fasta] if input.fasta else [],
         alphabet=lambda wildcards: GENOMES[wildcards.genome]["alphabet"],
+        classes=lambda wildcards, input: (
+            ["--classes", *input.classes, *GENOMES[wildcards.genome]["chrom_map"]]
+            if input.classes
+            else []
+        ),
         options=lambda wildcards: GENOMES[wildcards.genome]["options"],
         run=subpath(output.model, parent=True),
     shell:
-        "genomamba pretrain {params.fasta:q} --alphabet {params.alphabet:q} {params.options}"
+        "genomamba pretrain {params.fasta:q} {params.classes:q} --alphabet {params.alphabet:q} {params.options}"
         " --cache-dir {input.cache:q} --threads {threads} --out {params.run:q} {resources.start} > {log:q} 2>&1"

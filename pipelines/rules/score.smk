@@ -58,8 +58,8 @@ rule score:
         runtime=config["runtime"],
         gpu=config["gpu"],
         # What a stopped attempt has left is gone on with, twice; after that it may be of other settings.
-        start=lambda wildcards, attempt: going_on(
-            f"results/{wildcards.genome}/scores/{wildcards.cohort}/{wildcards.shard}.vcf",
+        start=lambda wildcards, input, attempt: going_on(
+            f"{str(input.shards).removesuffix('.shards')}/{wildcards.shard}.vcf",
             attempt,
         ),
     params:

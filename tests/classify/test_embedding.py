@@ -50,7 +50,13 @@ def plain(model, ids, layer):
         return (model.norm_f(x) if layer == model.config.num_layers else x)[0]
 
 
-POOLS = {"mean": lambda x: x.mean(0), "max": lambda x: x.amax(0), "last": lambda x: x[-1], "none": lambda x: x}
+POOLS = {
+    "mean": lambda x: x.mean(0),
+    "sum": lambda x: x.sum(0),
+    "max": lambda x: x.amax(0),
+    "last": lambda x: x[-1],
+    "none": lambda x: x,
+}
 
 
 def expected(model, ids, pool, layers, strand):

@@ -11,7 +11,7 @@ from genomamba.model import LanguageModel
 
 CLASSES = ("one", "two", "three")
 LENGTHS = [[7], [5, 5, 5], [1, 9, 4]]
-POOLS = ["mean", "max", "last", "middle", "concat"]
+POOLS = ["mean", "sum", "max", "last", "middle", "concat"]
 
 
 def make(*, dtype=torch.float64, **settings):
@@ -40,6 +40,7 @@ def test_pools_by_hand():
     hidden = torch.tensor([[1.0, 2.0], [3.0, -4.0], [5.0, 6.0], [7.0, 0.0]])
     lengths = torch.tensor([3, 1])
     assert pool_each(hidden, lengths, "mean")[0].tolist() == pytest.approx([3.0, 4 / 3])
+    assert pool_each(hidden, lengths, "sum").tolist() == [[9.0, 4.0], [7.0, 0.0]]
     assert pool_each(hidden, lengths, "max").tolist() == [[5.0, 6.0], [7.0, 0.0]]
     assert pool_each(hidden, lengths, "last").tolist() == [[5.0, 6.0], [7.0, 0.0]]
     assert pool_each(hidden, lengths, "middle").tolist() == [[3.0, -4.0], [7.0, 0.0]]
@@ -116,7 +117,7 @@ def test_gradients_reach_the_whole_network():
 
 @pytest.mark.parametrize(
     ("changes", "told"),
-    [({"kind": "sole"}, "head.kind is 'sole'"), ({"pool": "sum"}, "head.pool is 'sum'"),
+    [({"kind": "sole"}, "head.kind is 'sole'"), ({"pool": "product"}, "head.pool is 'product'"),
      ({"classes": ("one",)}, "has 1 names; single needs 2"), ({"dropout": 1.0}, "head.dropout is 1.0"),
      ({"hidden": -1}, "head.hidden is -1"), ({"kind": "regression"}, "regression needs none")],
 )  # fmt: skip

@@ -166,6 +166,15 @@ def test_numbers(tmp_path):
         table(tmp_path, "sequence\tlabel\nAC\t-1.5\nAG\tx\n", kind="regression")
 
 
+def test_a_slip_among_numbers_makes_no_classes_of_them(tmp_path):
+    rows = [f"AC\t{number / 4}" for number in range(30)]
+    rows[7] = "AC\tnan"
+    text = "\n".join(["sequence\tlabel", *rows]) + "\n"
+    with pytest.raises(DataError, match=":9: the label is 'nan', and 29 others are numbers; mend it, or give --kind"):
+        table(tmp_path, text)
+    assert len(table(tmp_path, text, kind="single").labels.classes) == 30
+
+
 def test_rows_that_are_chosen_keep_what_is_known_of_them(tmp_path):
     data = table(tmp_path, TSV).select(np.array([2, 0]))
     assert texts(data) == ["T", "ACGT"]

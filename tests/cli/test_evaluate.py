@@ -293,3 +293,21 @@ def test_a_split_needs_a_run(evaluate, trained_on, tmp_path):
     shown = evaluate(str(tmp_path / "bare"), "--contexts", "16", "--blocks", 3)
     assert shown.startswith("3 blocks of 16 bases, out of ")
     assert "bases in all contigs that have 16 bases of context; 48 have" in shown
+
+
+def test_classes_are_told_against_context(evaluate, tmp_path):
+    (tmp_path / "classes.bed").write_text("one\t0\t2000\texon\nthree\t100\t2000\trepeat\nnowhere\t0\t9\texon\n")
+    options = ("--split", "valid", "--contexts", "16,64", "--classes", tmp_path / "classes.bed")
+    shown = evaluate("run", *options, "--out", evaluate.out)
+    rows = rows_of(evaluate.out / "classes.tsv")
+    facts = json.loads((evaluate.out / "contexts.json").read_text())
+    assert [row["class"] for row in facts["classes"]] == [row["class"] for row in rows]
+    assert {row["class"] for row in rows} <= {"exon", "repeat", "other"}
+    whole = {row["context"]: float(row["bits_per_base"]) for row in rows_of(evaluate.out / "contexts.tsv")}
+    for context, bits in whole.items():
+        own = [row for row in rows if row["context"] == context]
+        scored = sum(int(row["scored"]) for row in own)
+        assert scored == 16 * facts["blocks"]
+        assert sum(float(row["bits_per_base"]) * int(row["scored"]) for row in own) / scored == pytest.approx(bits)
+    (line,) = (line for line in shown.splitlines() if line.split()[0] == rows[0]["class"])
+    assert line.split()[1].replace(",", "") == rows[0]["scored"]

@@ -202,6 +202,34 @@ def test_a_table_is_predicted(run_folder, table, tmp_path):
     assert np.array(parquet.read_table(tmp_path / "said.parquet")["p_rich"]) == pytest.approx(expected[:, 1], abs=1e-6)
 
 
+def test_labels_that_are_known_judge_what_is_said(run_folder, table, tmp_path, capsys):
+    given = ["predict", str(run_folder), "--threads", "1", "--data"]
+    rows = table.read_text().splitlines()
+    # Those of the test part, and classes in another order: the figures are those of the run.
+    chosen = sorted((row for row in rows if row.endswith("test")), key=lambda row: row.split("\t")[2], reverse=True)
+    (tmp_path / "more.tsv").write_text("\n".join([rows[0], *chosen]) + "\n")
+    out, metrics = str(tmp_path / "said.tsv"), tmp_path / "metrics.tsv"
+    assert main([*given, str(tmp_path / "more.tsv"), "--out", out, "--metrics", str(metrics)]) == 0
+    words = capsys.readouterr().out
+    figures = json.loads((run_folder / "figures.json").read_text())["contenders"][0]["figures"]
+    found = {tuple(line.split("\t")[:2]): line.split("\t")[2:] for line in metrics.read_text().splitlines()[1:]}
+    for name, figure in figures.items():
+        value, _, _, count = found["", name]
+        assert float(value) == pytest.approx(figure["value"], abs=1e-5)
+        assert count == "14"
+        assert f"{figure['value']:.4f}" in words
+    assert {name for name, _ in found} == {"", "poor", "rich"}
+    # A class that the model does not tell: what is said is written, and there are no figures.
+    (tmp_path / "odd.tsv").write_text("sequence\tlabel\nACGT\tpoor\nACGG\todd\n")
+    assert main([*given, str(tmp_path / "odd.tsv"), "--out", out, "--force"]) == 0
+    assert "odd.tsv:3: the label is 'odd', which is not learnt; there are poor, rich; so" in capsys.readouterr().out
+    assert main([*given, str(tmp_path / "odd.tsv"), "--out", out, "--metrics", str(metrics), "--force"]) == 1
+    assert "odd.tsv:3" in capsys.readouterr().err
+    (tmp_path / "bare.tsv").write_text("sequence\nACGT\n")
+    assert main([*given, str(tmp_path / "bare.tsv"), "--out", out, "--force"]) == 0
+    assert capsys.readouterr().out == f"{out}: 1 rows\n"
+
+
 def test_a_genome_is_predicted_window_by_window(run_folder, tmp_path, monkeypatch):
     text = "".join(np.random.default_rng(1).choice(list("ACGT"), 205))
     (tmp_path / "g.fa").write_text(f">one\n{text}\n>two\nACGTACG\n")

@@ -60,8 +60,8 @@ def lines(path):
 
 @pytest.mark.parametrize(
     "options",
-    [(), ("--pool", "middle", "--strand", "mean"), ("--pool", "max", "--classifier", "ridge")],
-    ids=["logistic", "middle-mean", "max-ridge"],
+    [(), ("--pool", "sum"), ("--pool", "middle", "--strand", "mean"), ("--pool", "max", "--classifier", "ridge")],
+    ids=["logistic", "sum", "middle-mean", "max-ridge"],
 )
 def test_the_head_says_what_the_probe_said(run, table, tmp_path, options):
     out = run(*ALONE, *options)
@@ -167,7 +167,7 @@ def test_a_stopped_run_goes_on(run, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("options", "code", "told"),
     [
-        (("--pool", "none"), 2, "--pool is none, and each sequence has a label; give mean, max, last or middle"),
+        (("--pool", "none"), 2, "--pool is none, and each sequence has a label; give mean, sum, max, last or middle"),
         (("--layers", "7"), 2, "--layers are 7"),
         (("--folds", "500"), 2, "--folds is 500; it must lie between 2 and 100"),
         (("--baselines", "none,cnn"), 2, "--baselines names 'none'; give none alone"),
@@ -179,3 +179,57 @@ def test_bad_uses_are_told(run, capsys, options, code, told):
     out = run(*ALONE[:2], "--no-report", *options, code=code)
     assert told in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_other_data_tests_beside_the_test_part(run, table, tmp_path):
+    rows = table.read_text().splitlines()
+    (tmp_path / "again.tsv").write_text("\n".join([rows[0], *(row for row in rows if row.endswith("test"))]) + "\n")
+    # One of them is learnt from, classes come in another order, and there is neither name nor split.
+    known = rows[2].split("\t")
+    few = ["label\tsequence", "rich\tGGGCGGTGGG", f"{known[2]}\t{known[1]}", "poor\tATATCATATA"]
+    (tmp_path / "few.tsv").write_text("\n".join(few) + "\n")
+    options = ("--threads", 1, "--baselines", "random", "--no-report")
+    alone = run(*options, out="alone")
+    beside = run(*options, "--test-data", tmp_path / "again.tsv", tmp_path / "few.tsv", out="beside")
+    plain, found = read(alone), read(beside)
+    assert plain["contenders"][0]["members"][0]["valid"] == found["contenders"][0]["members"][0]["valid"]
+    for one, other, again in zip(
+        plain["contenders"], found["contenders"], found["others"]["again"]["contenders"], strict=True
+    ):
+        assert one["figures"] == other["figures"]
+        assert other["figures"] == again["figures"]
+        assert one["name"] == again["name"]
+    assert found["others"]["again"]["differences"] == found["differences"]
+    assert found["leaked"] == 0
+    assert found["others"]["few"]["leaked"] == 1
+    said = [row[1:4] for row in lines(beside / "predictions.few.tsv")[1:]]
+    assert [(name, label) for name, label, _ in said] == [
+        ("line_2", "rich"),
+        ("line_3", "rich"),
+        ("line_4", "poor"),
+    ]
+    assert said[0][2] == "rich"
+    over = {row[3] for row in lines(beside / "figures.tsv")[1:]}
+    assert over == {"all", "again", "few", "few, without leaks"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sequence\tlabel\nACGTACGT\tpoor\nACGTACGG\tmiddling\n", "more.tsv:3: the label is 'middling', which is not"),
+        ("sequence\nACGTACGT\n", "more.tsv: no column 'label'; it has 'sequence'"),
+        ("sequence\tlabel\nACGTACXT\tpoor\n", "more.tsv:2: "),
+    ],
+    ids=["class", "none", "letter"],
+)
+def test_other_data_that_cannot_test_is_refused(run, tmp_path, capsys, text, said):
+    (tmp_path / "more.tsv").write_text(text)
+    run(*ALONE, "--test-data", tmp_path / "more.tsv", code=1)
+    assert said in capsys.readouterr().err
+
+
+def test_other_data_is_of_one_model(run, table, tmp_path, capsys):
+    run(*ALONE, "--test-data", table, "--folds", 2, code=2)
+    assert "--test-data is of one model" in capsys.readouterr().err
+    run(*ALONE, "--test-data", table, table, code=2)
+    assert "'data' is a part already" in capsys.readouterr().err

@@ -86,7 +86,7 @@ def test_the_block_of_the_readme_runs(models):
 
 def test_the_page_on_labels_runs(models):
     namespace = {"genomamba": genomamba} | labelled_sequences()
-    for code in blocks((ROOT / "docs/classify.md").read_text()):
+    for code in blocks((ROOT / "docs/reference/classify.md").read_text()):
         run_block(code, namespace)
     assert namespace["search"].best_params_["hidden"] in (0, 32)
 

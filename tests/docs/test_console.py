@@ -121,3 +121,5 @@ def test_blocks_are_read_and_held_against_what_is_printed(tmp_path):
     assert console.found_in(("a", "..."), ["a", "b", "c"]) == ["a", "..."]
     assert console.found_in(("...", "c"), ["a", "b", "c", "d"]) is None
     assert console.found_in((), ["a"]) is None
+    assert console.found_in(("all in 2 min 9 s",), ["all in  20 s"]) == ["all in  20 s"]
+    assert console.found_in(("20 s",), ["20 sites"]) is None

@@ -19,7 +19,7 @@ CONDA_NAMES = {
     "matplotlib": "matplotlib-base",
     "snakemake": "snakemake-minimal",
 }
-EXTRAS = ("pipelines", "tracks", "triton")
+EXTRAS = ("pipelines", "tensorboard", "tracks", "triton")
 
 
 def pip_bounds(requirements):

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import yaml
@@ -125,6 +124,28 @@ def test_a_track_by_parts_is_the_track_at_once(project, pipeline, call, change, 
     assert not (project / "results/made/likelihood/1.bw").exists()
 
 
+def test_a_workflow_inside_another_goes_on_and_leaves_the_same_scores(project, pipeline, call, environment, change):
+    pipeline(project, *RUN)
+    alone = records(project / SCORED)
+    change(shard_records=10)
+    (project / "scored").mkdir()
+    for name in ("genome.fa", "ours.vcf"):
+        (project / name).rename(project / "scored" / name)
+    outer = (
+        f"module genomamba:\n    snakefile: {str(snakefile_of('score_variants'))!r}\n    config: config\n"
+        "    prefix: 'scored'\n\n\nuse rule * from genomamba as genomamba_*\n\n\n"
+        f"rule mine:\n    input: 'scored/{SCORED}'\n    output: 'count.txt'\n    default_target: True\n"
+        "    shell: 'zcat < {input} | grep -c GM_LLR= > {output}'\n"
+    )
+    (project / "Snakefile").write_text(outer)
+    # What a killed attempt leaves: without --resume the command would refuse to go on.
+    (project / "scored/results/made/scores/ours/1.vcf.partial").mkdir(parents=True)
+    said = call(project, "snakemake", "--cores", "2", "--configfile", "config.yaml", "--printshellcmds")
+    assert (project / "count.txt").read_text() == "55\n"
+    assert records(project / "scored" / SCORED) == alone
+    assert said.count(" --resume ") == 1
+
+
 def test_scores_stand_among_those_of_a_background(project, pipeline, change):
     change(calibrate={"number": 1})
     pipeline(project, *RUN)
@@ -161,13 +182,6 @@ def test_all_runs_on_the_example_and_its_report_holds_everything(tmp_path, pipel
 def test_lint_finds_nothing(name, tmp_path, call):
     set_up(name, tmp_path / "new")
     assert "good condition" in call(tmp_path / "new", "snakemake", "--snakefile", snakefile_of(name), "--lint")
-
-
-def test_every_rule_says_what_it_takes():
-    for file in (Path(__file__).parents[2] / "pipelines/rules").glob("*.smk"):
-        for text in file.read_text().split("\nrule ")[1:] if file.stem != "common" else ():
-            for word in ("log:", "benchmark:", "conda:", "threads:", "mem_mb=", "runtime=", "gpu="):
-                assert word in text, f"{file.name}: {text.split(':')[0]} has no {word}"
 
 
 def test_classify_runs_on_the_example_and_reads_the_genome(tmp_path, pipeline):

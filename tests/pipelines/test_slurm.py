@@ -1,6 +1,7 @@
-"""A workflow on a real SLURM: one node, this machine, with controller, daemon and MUNGE started for the test."""
+"""A workflow, and the script of a page, on a real SLURM of one node: this machine, its daemons started for the test."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -41,3 +42,36 @@ def test_jobs_go_through_slurm_by_the_profile_and_leave_the_same_bytes(project, 
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert scored.read_bytes() == local
+
+
+ROUND = """
+job=$(sbatch --parsable job.sh)
+until grep -q 'bits per held-out base' slurm-$job.out 2> /dev/null; do sleep 1; done
+scancel --signal=TERM "$job"
+until scontrol show job "$job" | grep -q 'Restarts=1'; do sleep 1; done
+until scontrol show job "$job" | grep -Eq 'JobState=(COMPLETED|FAILED|TIMEOUT|CANCELLED)'; do sleep 1; done
+scontrol show job "$job"
+cp slurm-$job.out job.log
+"""
+
+
+def test_the_script_of_the_page_on_slurm_queues_itself_again_after_a_signal(project, environment, tmp_path):
+    page = (Path(__file__).parents[2] / "docs/how-to/slurm.md").read_text()
+    script = re.search(r"^```sh\n(#!/bin/bash.*?)^```", page, re.M | re.S)[1]
+    small = "--num-layers 1 --d-model 16 --context 256 --valid-bases 2048 --valid-every 20 --max-steps 400"
+    changed = {"--max-steps 200000": small, "genome.fa.gz": "genome.fa", "--cpus-per-task=8": "--cpus-per-task=1"}
+    changed |= {"--mem=8G": "--mem=2G"}
+    for before, after in changed.items():
+        assert before in script, before
+        script = script.replace(before, after)
+    (project / "job.sh").write_text(script)
+    done = subprocess.run(
+        [str(CLUSTER), str(tmp_path / "slurm"), "timeout", "900", "bash", "-c", ROUND],
+        cwd=project, env=environment, capture_output=True, text=True, timeout=1000, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    log = (project / "job.log").read_text()
+    assert "JobState=COMPLETED" in done.stdout, log
+    assert "ExitCode=0:0" in done.stdout
+    assert "; going on" in log, log
+    assert (project / "runs/mine/report.html").stat().st_size

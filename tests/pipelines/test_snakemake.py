@@ -75,9 +75,13 @@ def test_figures_against_context_are_made_where_they_are_asked_for(tmp_path):
 
 def test_a_track_reads_the_files_of_its_genome(tmp_path):
     (tmp_path / "a b.fa").write_text(">1\nACGT\n")
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"genomes": [{"name": "mine", "fasta": "a b.fa"}]}))
+    (tmp_path / "my exons.bed").write_text("1\t0\t4\texon\n")
+    entry = {"name": "mine", "fasta": "a b.fa", "classes": "my exons.bed"}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"genomes": [entry]}))
     options = ("--dry-run", "--printshellcmds", "--cores", "2", "--configfile", "mine.yaml")
-    *_, line = shell_lines(snakemake(tmp_path, "results/mine/likelihood.bw", *options))
+    *before, line = shell_lines(snakemake(tmp_path, "results/mine/likelihood.bw", *options))
+    told = "genomamba pretrain --fasta 'a b.fa' --classes 'my exons.bed' --alphabet dna "
+    assert [one.startswith(told) for one in before].count(True) == 2
     assert line.startswith("genomamba likelihood results/mine/run --fasta 'a b.fa' --cache-dir results/mine/cache ")
 
 
@@ -272,6 +276,18 @@ def test_a_wrong_entry_is_named_in_one_line(tmp_path, section, entry, message):
 
 def test_lint_finds_nothing(tmp_path):
     assert "good condition" in snakemake(tmp_path, "--lint")
+
+
+def test_every_rule_says_what_it_takes():
+    texts = [text for file in (PIPELINES / "rules").glob("*.smk") for text in rules_of(file.read_text())]
+    assert len(texts) >= len(COMMANDS)
+    for text in texts:
+        for word in ("log:", "benchmark:", "conda:", "threads:", "mem_mb=", "runtime=", "gpu="):
+            assert re.search(rf"^ +{word}", text, re.M), f"{text.split(':')[0]} has no {word}"
+
+
+def rules_of(text):
+    return re.split(r"^(?=(?:rule|checkpoint) \w+:$)", text, flags=re.M)[1:]
 
 
 @pytest.mark.slow

@@ -313,6 +313,7 @@ def test_a_vcf_of_another_assembly_is_told_before_anything_is_trained_or_scored(
     )
     log = (project / "logs/plan_shards/made.theirs.log").read_text()
     assert "theirs.vcf: its records lie on 'X', and the FASTA has 'chr1', 'chr2', 'chr3'" in log
+    assert log.strip().splitlines()[-1] in said
     assert "logs/plan_shards/made.theirs.log" in said
     assert not (project / "results/made/plan.txt").exists()
     assert not (project / "results/made/run").exists()

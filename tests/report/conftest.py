@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -144,4 +145,6 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
             (run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         return run
 
+    make.files = copy.deepcopy({"facts": FACTS, "config": CONFIG, "card": CARD, "evaluation": EVALUATION})
+    make.metrics = metrics
     return make

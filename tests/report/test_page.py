@@ -212,3 +212,24 @@ def test_report_needs_neither_torch_nor_pyplot(make_run) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, make_run()], capture_output=True, text=True, check=True)
     assert done.stdout == "\n"
+
+
+def test_region_classes_are_told_drawn_and_followed(make_run) -> None:
+    evaluation, card = make_run.files["evaluation"], make_run.files["card"]
+    evaluation["splits"]["test"]["by_class"] = {
+        "CDS": {"bases": 1_900_000, "bits_per_base": 1.9312, "perplexity": 3.8},
+        "intergenic": {"bases": 710_110, "bits_per_base": 1.8961, "perplexity": 3.7},
+    }
+    evaluation["markov"]["by_class"] = {"test": {"CDS": 1.9444, "intergenic": 1.9001}}
+    card["classes"] = {"train": {"CDS": 11, "genic": 7}, "valid": {"CDS": 5}, "test": {"CDS": 3_000_000}}
+    rows = [
+        {"kind": "valid_part", "step": step, "bases": 8 * step, "bits_per_base": 2 - step / 100, "class": "CDS"}
+        for step in range(1, 9)
+    ]
+    page = page_of(make_run(evaluation=evaluation, card=card, rows=[*make_run.metrics(300), *rows]))
+    for text in (
+        "By region class", "CDS test 1,900,000 1.9312 1.9444", "intergenic test 710,110 1.8961 1.9001",
+        "Validation by region class", "class training validation test CDS 11 5 3,000,000 genic 7",
+    ):  # fmt: skip
+        assert text in page.text
+    assert "Validation by genome" not in page.text

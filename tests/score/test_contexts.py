@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from genomamba.coordinates import Interval
+from genomamba.data.classes import read_classes
 from genomamba.data.stream import sample_generator
 from genomamba.errors import DataError, RunError
 from genomamba.score.context_curve import describe, points_of, verdict
 from genomamba.score.contexts import Costs, Window, draw_targets, score_contexts
+from genomamba.score.partial import Partial
 from genomamba.train.objective import mask_tokens
 from toys import RecallingModel
 
@@ -168,3 +170,34 @@ def test_one_block_has_no_interval():
     assert math.isnan(point.change_high)
     assert describe([point], "base", masked=False).splitlines()[1].split() == ["16", "2.0000", "-"]
     assert "give more of them" in verdict([point], "base")
+
+
+@pytest.mark.parametrize("causal", [True, False], ids=["causal", "masked"])
+def test_classes_of_a_block_are_its_bases_apart(make_genome, make_model, random_text, tmp_path, causal):
+    """Blocks of which each base is a class of its own: their costs are those of the bases, and add up to the block."""
+    genome = make_genome({"one": random_text(200), "two": random_text(90, 1)})
+    model = make_model(direction="causal" if causal else "bidirectional")
+    (tmp_path / "c.bed").write_text("one\t60\t66\texon\none\t152\t153\texon\ntwo\t0\t90\trepeat\n")
+    classes = read_classes(tmp_path / "c.bed", genome)
+    blocks = [Interval("one", 64, 72), Interval("one", 150, 158), Interval("two", 40, 48)]
+    of_bases = [[classes.names[i] for i in classes.of(block)] for block in blocks]
+    partial = Partial(tmp_path / "partial", {}, 0)
+    given = {"chunk": 64, "seed": 3, "classes": classes}
+    costs = score_contexts(model, genome, blocks, windows(8, 33, causal=causal), **given, partial=partial)
+    plain = score_contexts(model, genome, blocks, windows(8, 33, causal=causal), chunk=64, seed=3)
+    np.testing.assert_allclose(costs.bits, plain.bits)
+    np.testing.assert_allclose(sum(one.bits for one in costs.by_class.values()), costs.bits)
+    np.testing.assert_array_equal(sum(one.bases for one in costs.by_class.values()), costs.bases)
+    if causal:
+        assert {name: one.bases.tolist() for name, one in costs.by_class.items()} == {
+            name: [of.count(name) for of in of_bases] for name in ("exon", "repeat", "other")
+        }
+        for row, context in enumerate((8, 33)):
+            read = tokens_of(genome, Interval("one", 64 - context, 72))
+            with torch.no_grad():
+                logits = model(torch.as_tensor([[genome.alphabet.bos, *read[:-1]]]))[0]
+            each = bits_of(logits, read)[-SIZE:]
+            assert costs.by_class["exon"].bits[row, 0] == pytest.approx(each[:2].sum().item(), rel=1e-5)
+    again = score_contexts(None, genome, blocks, windows(8, 33, causal=causal), **given, partial=partial)
+    for name, one in costs.by_class.items():
+        np.testing.assert_array_equal(again.by_class[name].bits, one.bits)

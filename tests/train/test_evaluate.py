@@ -9,9 +9,12 @@ import torch
 from genomamba.alphabet import get_alphabet
 from genomamba.config import ModelConfig
 from genomamba.coordinates import Interval
+from genomamba.data.classes import read_classes
 from genomamba.data.genome import Genome
+from genomamba.data.windows import tile
 from genomamba.model import LanguageModel
 from genomamba.train.evaluate import Scorer, total
+from genomamba.train.step import losses_of
 
 DNA = get_alphabet("dna")
 
@@ -87,3 +90,34 @@ def test_the_model_is_left_in_the_mode_it_was_in(genome):
     model = make_model().train()
     make_scorer(genome)(model, [Interval("two", 0, 77)])
     assert model.training
+
+
+@pytest.mark.parametrize("objective", ["next_token", "masked"])
+def test_classes_are_what_their_bases_cost(genome, tmp_path, objective):
+    """The bases of each class, scored one by one, add up to its figure, and all classes to the whole."""
+    lines = ((0, 90, "exon"), (95, 260, "intron"), (260, 261, "exon"))
+    (tmp_path / "classes.bed").write_text("".join(f"one\t{start}\t{end}\t{name}\n" for start, end, name in lines))
+    classes = read_classes(tmp_path / "classes.bed", genome)
+    shape = {"direction": "bidirectional"} if objective == "masked" else {}
+    model, intervals = make_model(**shape), [Interval("one", 40, 300), Interval("two", 0, 77)]
+    scorer = make_scorer(genome, objective=objective, classes=classes)
+    nats, bases = {"exon": 0.0, "intron": 0.0, "other": 0.0}, {"exon": 0, "intron": 0, "other": 0}
+    spread = tile(intervals, 32, 16 if objective == "next_token" else 32)
+    for first in range(0, len(spread), 3):
+        inputs, targets, counted = scorer._load(spread[first : first + 3], first)
+        losses = losses_of(model.eval(), inputs, targets)
+        for row, part in enumerate(spread[first : first + 3]):
+            for at in counted[row].nonzero().flatten().tolist():
+                position = part.window.start + at
+                held = (name for start, end, name in lines if part.window.contig == "one" and start <= position < end)
+                name = next(held, "other")
+                nats[name] += losses[row, at].item()
+                bases[name] += 1
+    found = scorer(model, intervals)
+    whole = total(found)
+    assert list(whole.by_class) == ["exon", "intron", "other"]
+    assert {name: one.bases for name, one in whole.by_class.items()} == bases
+    assert {name: one.nats for name, one in whole.by_class.items()} == pytest.approx(nats, rel=1e-6)
+    plain = total(make_scorer(genome, objective=objective)(model, intervals))
+    assert (plain.nats, plain.bases) == (whole.nats, whole.bases)
+    assert sum(bases.values()) == whole.bases
