@@ -169,7 +169,8 @@ class _Session:
         """Write what is known at the end, the model card, and the report; return its path."""
         facts: dict[str, Any] = {"status": self.status}
         if self._trainer is not None:
-            self._trainer.metrics.close()
+            if self._trainer.metrics is not None:
+                self._trainer.metrics.close()
             done = self._trainer.progress
             facts |= {"steps": done.step, "bases": done.bases, "elapsed_s": round(done.elapsed_s, 1)}
         self.folder.finish(**facts)
