@@ -7,8 +7,9 @@
 `all` sets up a new folder by `genomamba pipeline init`, puts the genome, 2,000 made variants and the annotation into
 its configuration, runs it, makes Snakemake's report, and runs it again, which has to do nothing. Names of the
 annotation are those that headers give as [chromosome=NAME], where they give any. `plan` is a dry run; `shards` stops
-where the two do not leave the same bytes. A line of benchmarks/results/<machine>/workflows.jsonl holds the seconds that
-passed, and those that CPUs were busy, which other work on the machine changes less.
+where the two do not leave the same bytes. A line of
+benchmarks/results/<machine>/workflows.jsonl holds the seconds that passed, and those that CPUs were busy, which other
+work on the machine changes less.
 """
 
 from __future__ import annotations

@@ -229,7 +229,7 @@ class PretrainConfig:
     carry_state: bool = False
     """Read consecutive windows, and begin each with the state that the one before it left; causal models only."""
     batch_size: int | None = None
-    """Windows a step and accumulation. Default: as many as make 8,192 bases, on a GPU 131,072."""
+    """Windows a step and accumulation, over all processes. Default: as many as make 8,192 bases, on a GPU 131,072."""
     accumulate: int = 1
     """Batches whose gradients are summed before a step."""
     max_steps: int | None = None
@@ -263,6 +263,9 @@ class PretrainConfig:
     """Keep only the input of each layer and compute the rest again in backward: less memory, more time."""
     recompute_layers: int = 1
     """With --recompute: keep the input of every so many layers, and run those between once more."""
+    parallel: tuple[str, ...] = ()
+    """How the processes of torchrun or srun share the work: data=D divides the windows of a batch, context=C each
+    window, as in data=2,context=4. Default: data alone."""
     threads: int | None = None
     """CPU threads. Default: the CPU set, SLURM_CPUS_PER_TASK."""
     workers: int | None = None

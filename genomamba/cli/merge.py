@@ -86,7 +86,8 @@ def run(argv: Sequence[str]) -> int:
         print(f"{given.out}: {count:,} sequences", file=sys.stderr)
         return 0
     scored = given.shards[0]
-    command = command_line("merge", argv)
+    # Without the shards, so that the bytes do not depend on how many there were.
+    command = command_line("merge", [word for word in argv if Path(word) not in given.shards])
     emit = functools.partial(print, file=sys.stderr, flush=True)
     if given.out is not None:
         from genomamba.data.vcf_merge import merge_scored

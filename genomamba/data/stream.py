@@ -208,6 +208,7 @@ def make_loader(
     collate: Callable[[list[Sample]], Batch],
     workers: int,
     pin: bool = False,
+    share: tuple[int, int] = (0, 1),
 ) -> Iterator[Batch]:
     """Yield batches of consecutive samples, [first, first + batch_size) and on.
 
@@ -227,6 +228,8 @@ def make_loader(
         Processes, started by forkserver; 0 reads in this process.
     pin : bool
         Have batches put into pinned memory by their method `pin_memory`; where there are workers, by a thread.
+    share : (int, int)
+        Which part of each batch to yield, and of how many equal ones it consists.
 
     Raises
     ------
@@ -239,7 +242,7 @@ def make_loader(
     loader: DataLoader[Any] = DataLoader(
         _Batches(stream, collate),  # type: ignore[arg-type]
         batch_size=None,
-        sampler=_ranges(first, repeat(batch_size) if isinstance(batch_size, int) else batch_size),
+        sampler=_ranges(first, repeat(batch_size) if isinstance(batch_size, int) else batch_size, *share),
         num_workers=workers,
         collate_fn=_unchanged,
         multiprocessing_context=_forkserver() if workers else None,
@@ -312,9 +315,9 @@ class _Batches:
             return error
 
 
-def _ranges(first: int, sizes: Iterable[int]) -> Iterator[range]:
+def _ranges(first: int, sizes: Iterable[int], part: int, parts: int) -> Iterator[range]:
     for size in sizes:
-        yield range(first, first + size)
+        yield range(first + size * part // parts, first + size * (part + 1) // parts)
         first += size
 
 

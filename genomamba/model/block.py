@@ -12,7 +12,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from genomamba.config import ModelConfig
 from genomamba.model.mixer import BidirectionalMixer, Mixer
 from genomamba.model.renorm import renorm
-from genomamba_kernels import MixerState
+from genomamba_kernels import MixerState, Neighbours
 
 __all__ = ["Block", "make_norm"]
 
@@ -39,11 +39,11 @@ class Block(nn.Module):
         self.norm = make_norm(config)
         self.mixer = Mixer(config) if config.direction == "causal" else BidirectionalMixer(config)
 
-    def forward(self, x_blm: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
-        """Map the residual stream (batch, length, d_model) to the same shape and dtype."""
+    def forward(self, x_blm: Tensor, cu_seqlens: Tensor | None = None, neighbours: Neighbours | None = None) -> Tensor:
+        """Map the residual stream (batch, length, d_model) to the same shape and dtype; see `Mixer.forward`."""
         normalised = self._normalise(x_blm)
         with self._kept(x_blm, normalised):
-            mixed: Tensor = self.mixer(normalised, cu_seqlens)
+            mixed: Tensor = self.mixer(normalised, cu_seqlens, neighbours)
         return x_blm + mixed
 
     def advance(self, x_blm: Tensor, state: MixerState) -> tuple[Tensor, MixerState]:

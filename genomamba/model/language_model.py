@@ -20,7 +20,7 @@ from genomamba.model.mixer import Mixer
 from genomamba.model.packing import borders_of, unpad
 from genomamba.model.state import MambaState
 from genomamba.model.strand import merge_strands, pack_strands, stack_strands, unpack_strands
-from genomamba_kernels import MixerState
+from genomamba_kernels import MixerState, Neighbours
 
 __all__ = ["LanguageModel", "count_parameters"]
 
@@ -115,13 +115,18 @@ class LanguageModel(nn.Module):
             if isinstance(module, Mixer | Block):
                 module.recompute = recompute
 
-    def residual(self, tokens: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
-        """Return the residual stream after the last block, not normalised, (batch, length, d_model)."""
+    def residual(
+        self, tokens: Tensor, cu_seqlens: Tensor | None = None, neighbours: Neighbours | None = None
+    ) -> Tensor:
+        """Return the residual stream after the last block, not normalised, (batch, length, d_model).
+
+        Of a part of each sequence, as it is in the whole, where `neighbours` hold the others; then none are packed.
+        """
         cu_seqlens = _on_the_cpu(cu_seqlens)
 
         def run(x_blm: Tensor, blocks: list[Block]) -> Tensor:
             for block in blocks:
-                x_blm = block(x_blm, cu_seqlens)
+                x_blm = block(x_blm, cu_seqlens, neighbours)
             return x_blm
 
         x_blm: Tensor = self.embedding(tokens)

@@ -9,7 +9,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genomamba.config import ModelConfig
-from genomamba_kernels import MixerState, MixerWeights, causal_conv1d, fused_mixer, selective_scan
+from genomamba_kernels import (
+    MixerState,
+    MixerWeights,
+    Neighbours,
+    causal_conv1d,
+    fused_mixer,
+    mixer_part,
+    scan_part,
+    selective_scan,
+    tail_before,
+)
 
 __all__ = ["BidirectionalMixer", "Mixer"]
 
@@ -113,14 +123,13 @@ class Mixer(nn.Module):
             reverse=self.reverse,
             cu_seqlens=cu_seqlens,
         )
-        parameters = self.x_proj(u_bld)
-        low_rank, B_bln, C_bln = parameters.split([self.dt_rank, self.d_state, self.d_state], dim=-1)
+        delta_bld, B_bln, C_bln = self._step_and_maps(u_bld)
         y_bld, scan_state = selective_scan(
             u_bld,
-            F.linear(low_rank, self.dt_proj.weight),
+            delta_bld,
             self.A,
-            B_bln.contiguous(),
-            C_bln.contiguous(),
+            B_bln,
+            C_bln,
             D=self.D,
             z=z_bld,
             delta_bias=self.dt_proj.bias,
@@ -131,6 +140,33 @@ class Mixer(nn.Module):
             cu_seqlens=cu_seqlens,
         )
         return y_bld, MixerState(conv_state, scan_state)
+
+    def mix_part(self, x_bld: Tensor, z_bld: Tensor, neighbours: Neighbours) -> Tensor:
+        """Convolve, scan and gate a part of a sequence, whose other parts `neighbours` hold."""
+        weight = self.conv1d.weight.squeeze(1)
+        tail = tail_before(x_bld, weight.shape[1], neighbours, self.reverse)
+        u_bld = causal_conv1d(
+            x_bld, weight, self.conv1d.bias, activation="silu", initial_state=tail, reverse=self.reverse
+        )
+        delta_bld, B_bln, C_bln = self._step_and_maps(u_bld)
+        return scan_part(
+            u_bld,
+            delta_bld,
+            self.A,
+            B_bln,
+            C_bln,
+            neighbours,
+            D=self.D,
+            z=z_bld,
+            delta_bias=self.dt_proj.bias,
+            delta_softplus=True,
+            reverse=self.reverse,
+        )
+
+    def _step_and_maps(self, u_bld: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the step before bias and softplus, B and C."""
+        low_rank, B_bln, C_bln = self.x_proj(u_bld).split([self.dt_rank, self.d_state, self.d_state], dim=-1)
+        return F.linear(low_rank, self.dt_proj.weight), B_bln.contiguous(), C_bln.contiguous()
 
     def advance(self, x_blm: Tensor, state: MixerState | None) -> tuple[Tensor, MixerState]:
         """Map one piece of a sequence, (batch, length, d_model), from the state before it to the state after it."""
@@ -145,13 +181,23 @@ class Mixer(nn.Module):
         x_bld = F.linear(x_blm, weight, None if bias is None else bias.chunk(2)[0])
         return self.mix(x_bld, None, state)[1]
 
-    def forward(self, x_blm: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
-        """Map (batch, length, d_model) to the same shape."""
+    def forward(self, x_blm: Tensor, cu_seqlens: Tensor | None = None, neighbours: Neighbours | None = None) -> Tensor:
+        """Map (batch, length, d_model) to the same shape: whole sequences, or parts whose others `neighbours` hold."""
         if self.recompute:
+            if neighbours is not None:
+                return mixer_part(x_blm, self.weights(), neighbours, reverse=self.reverse)
             return fused_mixer(x_blm, self.weights(), reverse=self.reverse, cu_seqlens=cu_seqlens)
-        y_bld, _ = self.mix(*self.project_in(x_blm), cu_seqlens=cu_seqlens)
+        y_bld = self.mix_whole(*self.project_in(x_blm), cu_seqlens, neighbours)
         projected: Tensor = self.out_proj(y_bld)
         return projected
+
+    def mix_whole(
+        self, x_bld: Tensor, z_bld: Tensor, cu_seqlens: Tensor | None, neighbours: Neighbours | None
+    ) -> Tensor:
+        """Convolve, scan and gate sequences from their start; of a part of each, where `neighbours` hold the others."""
+        if neighbours is not None:
+            return self.mix_part(x_bld, z_bld, neighbours)
+        return self.mix(x_bld, z_bld, cu_seqlens=cu_seqlens)[0]
 
     def weights(self) -> MixerWeights:
         """Return the weights as the fused mixer takes them."""
@@ -184,21 +230,21 @@ class BidirectionalMixer(nn.Module):
             self.mamba_rev.in_proj = self.mamba_fwd.in_proj
             self.mamba_rev.out_proj = self.mamba_fwd.out_proj
 
-    def forward(self, x_blm: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
-        """Map (batch, length, d_model) to the same shape."""
+    def forward(self, x_blm: Tensor, cu_seqlens: Tensor | None = None, neighbours: Neighbours | None = None) -> Tensor:
+        """Map (batch, length, d_model) to the same shape; see `Mixer.forward`."""
         forward, backward = self.mamba_fwd, self.mamba_rev
         if forward.recompute and x_blm.dtype == torch.float32 and torch.is_autocast_enabled(x_blm.device.type):
             # Once: each direction would keep a copy of its own.
             x_blm = x_blm.to(torch.get_autocast_dtype(x_blm.device.type))
         if forward.recompute and not self.multiplies:
             # In place: nothing keeps the terms, and the sum would be a third tensor of the length.
-            total: Tensor = forward(x_blm, cu_seqlens).add_(backward(x_blm, cu_seqlens))
+            total: Tensor = forward(x_blm, cu_seqlens, neighbours).add_(backward(x_blm, cu_seqlens, neighbours))
             return total
         if forward.recompute or not self.tied:
-            return self.merge(forward(x_blm, cu_seqlens), backward(x_blm, cu_seqlens))
+            return self.merge(forward(x_blm, cu_seqlens, neighbours), backward(x_blm, cu_seqlens, neighbours))
         x_bld, z_bld = forward.project_in(x_blm)
-        left, _ = forward.mix(x_bld, z_bld, cu_seqlens=cu_seqlens)
-        right, _ = backward.mix(x_bld, z_bld, cu_seqlens=cu_seqlens)
+        left = forward.mix_whole(x_bld, z_bld, cu_seqlens, neighbours)
+        right = backward.mix_whole(x_bld, z_bld, cu_seqlens, neighbours)
         out = forward.out_proj
         if self.multiplies:
             return self.merge(out(left), out(right))

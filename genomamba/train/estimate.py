@@ -47,15 +47,16 @@ def measure(plan: Plan) -> Cost:
 
     What the first compiles and allocates is no part of the time. Weights and generators stay as they are.
     """
-    last, largest = plan.stages.last, plan.stages.largest
+    ranks, last = plan.ranks, plan.stages.last
     if plan.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(plan.device)
-    batch, tokens = _part(plan, last), last.windows * last.context
+    batch, tokens = _part(plan, last), plan.own_tokens(last)
     states = plan.new_lanes()
     for _ in range(2):
         start = time.perf_counter()
         own = None if states is None else states.select(range(batch.inputs.shape[0]))
-        backward(plan.model, batch, batch.inputs.shape[0], plan.precision, states=own)
+        backward(plan.model, batch, batch.inputs.shape[0], plan.precision, states=own, ranks=ranks)
+        ranks.sum_gradients(plan.model)
         synchronize(plan.device)
         step_s = time.perf_counter() - start
         plan.model.zero_grad(set_to_none=True)
@@ -65,20 +66,24 @@ def measure(plan: Plan) -> Cost:
         synchronize(plan.device)
         forward_s = time.perf_counter() - start
     share = tokens / batch.inputs.numel()
-    beyond = max(0, largest.windows * largest.context - batch.inputs.numel())
+    beyond = max(0, plan.own_tokens(plan.stages.largest) - batch.inputs.numel())
     memory = beyond * bytes_per_token(plan.model.config, plan.precision, plan.recomputed_layers) / MIB
     # AdamW's two moments come with the first real step.
     memory += peak_memory_mib(plan.device) + 8 * count_parameters(plan.model) / MIB
-    return Cost(step_s * share * plan.stages.accumulate, forward_s * share, memory, beyond == 0)
+    costs = ranks.gather(step_s * share * plan.stages.accumulate, forward_s * share, memory)
+    step_s, forward_s, memory = (max(values) for values in zip(*costs, strict=True))
+    return Cost(step_s, forward_s, memory, beyond == 0)
 
 
 def _part(plan: Plan, stage: Stage) -> Batch:
     """Return the first windows of a turn as they are, or as much of them as is measured."""
     first = plan.stages.sample_borders()[-1]
     collate = make_collate(plan.config.objective, plan.model.config.alphabet, plan.config.seed)
-    tokens = _measured_tokens(plan)
-    rows = min(stage.windows, max(1, tokens // stage.context))
-    length = min(stage.context, tokens)
+    # As many on every rank, whose parts of a window are to fit together.
+    tokens = int(min(own for (own,) in plan.ranks.gather(_measured_tokens(plan))))
+    part = stage.context // plan.ranks.context
+    rows = min(plan.own_windows(stage), max(1, tokens // part))
+    length = min(part, tokens)
     whole = collate([plan.stream[i] for i in range(first, first + rows)])
     inputs, targets, weights = (x[:, :length] for x in (whole.inputs, whole.targets, whole.weights))
     return Batch(whole.first, inputs, targets, weights, whole.begins).to(plan.device)
@@ -165,13 +170,16 @@ def check_fits(plan: Plan, cost: Cost, free_mib: float | None) -> None:
     """
     if free_mib is None:
         return
-    room, largest = _held_mib(plan.device) + free_mib, plan.stages.largest
+    # The processes of a machine have its memory together, and a GPU each.
+    sharing = plan.ranks.local_size if plan.device.type == "cpu" else 1
+    room, largest = _held_mib(plan.device) + free_mib / sharing, plan.stages.largest
     if cost.memory_mib <= room:
         return
     advice, needed = _what_fits(plan, cost, room)
     raise RunError(
-        f"a step over {largest.windows} x {largest.context:,} bases takes about {cost.memory_mib / 1024:,.2f} GiB of "
-        f"{_whose(plan)}memory, and there are {room / 1024:,.2f} GiB; {advice} would take {needed / 1024:,.2f} GiB"
+        f"a step over {plan.own_windows(largest)} x {largest.context // plan.ranks.context:,} bases takes about "
+        f"{cost.memory_mib / 1024:,.2f} GiB of {_whose(plan)}memory, and there are {room / 1024:,.2f} GiB; {advice} "
+        f"would take {needed / 1024:,.2f} GiB{_more_ranks(plan, cost, room)}"
     )
 
 
@@ -195,24 +203,41 @@ def _whose(plan: Plan) -> str:
 def _what_fits(plan: Plan, cost: Cost, room_mib: float) -> tuple[str, float]:
     """Return the fewest changes of options after which a step fits, and the memory it then takes."""
     config, largest = plan.model.config, plan.stages.largest
-    now = largest.windows * largest.context * bytes_per_token(config, plan.precision, plan.recomputed_layers) / MIB
+    ranks = plan.ranks
+    now = plan.own_tokens(largest) * bytes_per_token(config, plan.precision, plan.recomputed_layers) / MIB
 
     def needed(tokens: int, layers: int) -> float:
-        return cost.memory_mib - now + tokens * bytes_per_token(config, plan.precision, layers) / MIB
+        own = tokens // ranks.size
+        return cost.memory_mib - now + own * bytes_per_token(config, plan.precision, layers) / MIB
 
     layers, windows, context, advice = plan.recomputed_layers, largest.windows, largest.context, []
     if not layers and not config.proj_bias:
         layers = 1
         advice.append("--recompute")
-    while windows > 1 and needed(windows * context, layers) > room_mib:
-        windows -= 1
+    while windows > ranks.data and needed(windows * context, layers) > room_mib:
+        windows -= ranks.data
     if windows < largest.windows:
         advice.append(f"--batch-size {windows}")
-    while context > 1 and needed(windows * context, layers) > room_mib:
-        context //= 2
+    while context > ranks.context and needed(windows * context, layers) > room_mib:
+        context = max(ranks.context, context // 2 // ranks.context * ranks.context)
     if context < largest.context:
         advice.append(f"--context {context}")
     return " ".join(advice), needed(windows * context, layers)
+
+
+def _more_ranks(plan: Plan, cost: Cost, room_mib: float) -> str:
+    """Say over how many context ranks, each with as much memory, the step would fit; empty where it never would."""
+    ranks, tokens = plan.ranks, plan.own_tokens(plan.stages.largest)
+    a_token = bytes_per_token(plan.model.config, plan.precision, plan.recomputed_layers) / MIB
+    fixed, context = cost.memory_mib - tokens * a_token, ranks.context
+    most = plan.stages.largest.context // max(1, plan.model.config.d_conv - 1)
+    while fixed + tokens * ranks.context / context * a_token > room_mib:
+        context *= 2
+        if context > most or plan.stages.largest.context % context:
+            return ""
+    if plan.config.carry_state or context == ranks.context:
+        return ""
+    return f"; so would --parallel data={ranks.data},context={context}, each process on a machine or GPU of its own"
 
 
 def _held_mib(device: torch.device) -> float:

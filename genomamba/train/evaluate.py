@@ -21,6 +21,7 @@ from genomamba.data.genome import Genome
 from genomamba.data.stream import sample_generator
 from genomamba.data.windows import Tile, tile
 from genomamba.model import LanguageModel
+from genomamba.train.distributed import Ranks
 from genomamba.train.objective import mask_tokens, shift_right
 from genomamba.train.step import losses_of
 
@@ -61,6 +62,8 @@ class Scorer:
         Token of the species of each contig, where the model is told.
     classes : RegionClasses, optional
         Classes of bases that are told apart.
+    ranks : Ranks
+        Among which the batches are divided; each has the sums of all.
     """
 
     genome: Genome
@@ -70,6 +73,7 @@ class Scorer:
     seed: int
     species: Mapping[str, int] = field(default_factory=dict)
     classes: RegionClasses | None = None
+    ranks: Ranks = field(default_factory=Ranks)
 
     def __call__(
         self,
@@ -90,27 +94,42 @@ class Scorer:
         max_bases : int, optional
             Score about so many bases only, in windows spread evenly.
         after_batch : callable, optional
-            Called with the share done, 0 to 1; may raise to stop.
+            Called with the share done, 0 to 1, after each batch, or by all ranks after each has done one; may raise
+            to stop.
         """
         stride = max(1, self.context // 2) if self.objective == "next_token" else self.context
         tiles = _spread(tile(intervals, self.context, stride), max_bases)
-        device = next(model.parameters()).device
         was_training = model.training
         model.eval()
         scored = {interval.contig: self._nothing(interval.contig) for interval in intervals}
-        for first in range(0, len(tiles), self.batch_size):
-            batch = tiles[first : first + self.batch_size]
-            inputs, targets, counted = (x.to(device) for x in self._load(batch, first))
-            losses = losses_of(model, inputs, targets)
-            nats = torch.where(counted, losses.double(), 0.0).sum(1).tolist()
-            bases = counted.sum(1).tolist()
-            by_class = self._by_class(batch, losses, counted)
-            for part, *sums in zip(batch, nats, bases, by_class, strict=True):
-                scored[part.window.contig].add(Scored(*sums))
+        at_once = self.batch_size * self.ranks.size
+        for turn in range(0, len(tiles), at_once):
+            first = turn + self.ranks.rank * self.batch_size
+            if batch := tiles[first : first + self.batch_size]:
+                self._score(model, batch, first, scored)
             if after_batch is not None:
-                after_batch(min(1.0, (first + len(batch)) / len(tiles)))
+                after_batch(min(1.0, (turn + at_once) / len(tiles)))
         model.train(was_training)
-        return scored
+        return self._sum_over_ranks(scored)
+
+    def _score(self, model: LanguageModel, batch: Sequence[Tile], first: int, scored: dict[str, Scored]) -> None:
+        """Add what the windows of a batch give to the sums; `first` is the number of the first of them."""
+        device = next(model.parameters()).device
+        inputs, targets, counted = (x.to(device) for x in self._load(batch, first))
+        losses = losses_of(model, inputs, targets)
+        nats = torch.where(counted, losses.double(), 0.0).sum(1).tolist()
+        bases = counted.sum(1).tolist()
+        for part, *sums in zip(batch, nats, bases, self._by_class(batch, losses, counted), strict=True):
+            scored[part.window.contig].add(Scored(*sums))
+
+    def _sum_over_ranks(self, scored: dict[str, Scored]) -> dict[str, Scored]:
+        if self.ranks.size == 1:
+            return scored
+        sums = {contig: self._nothing(contig) for contig in scored}
+        for other in self.ranks.gather_values(scored):
+            for contig, one in other.items():
+                sums[contig].add(one)
+        return sums
 
     def _nothing(self, contig: str) -> Scored:
         """Return sums of no base, with all classes in their order where those of the contig's bases are known."""

@@ -23,18 +23,24 @@ class AskedToLeaveError(Exception):
 
 
 def score_held_out(trainer: Trainer) -> str:
-    """Score what is held out with the best weights, write model and evaluation.json, and return the table."""
+    """Score what is held out with the best weights, write model and evaluation.json, and return the table.
+
+    All ranks score; the rest the first one does, and the others do not wait for it.
+    """
 
     def leave_if_asked() -> None:
+        trainer.signals.share()
         if trainer.signals.leave:
             raise AskedToLeaveError
 
     plan, run = trainer.plan, trainer.folder.path
     best = best_checkpoint(run, trainer.progress) or checkpoints(run)[-1]
-    for name in ("model.safetensors", "config.json"):
-        with atomic_file(run / name) as temporary:
-            shutil.copyfile(best / name, temporary)
-    model = load_model(run, device=plan.device)
+    with plan.ranks.agree():
+        if plan.ranks.is_first:
+            for name in ("model.safetensors", "config.json"):
+                with atomic_file(run / name) as temporary:
+                    shutil.copyfile(best / name, temporary)
+    model = load_model(best, device=plan.device)
     model.set_recompute(plan.config.recompute)
     evaluation: dict[str, Any] = {
         "objective": plan.config.objective,
@@ -44,9 +50,10 @@ def score_held_out(trainer: Trainer) -> str:
         "checkpoint_step": int(best.name.removeprefix("step-")),
         "splits": {},
     }
+    hidden = None if plan.ranks.is_first else True
     for name, part in (("valid", plan.split.valid), ("test", plan.split.test)):
         tell(f"scoring {sum(map(len, part)):,} {name} bases with the weights of {best.name}")
-        with tqdm(total=1.0, desc=f"scoring {name}", bar_format=BAR_FORMAT, disable=None) as bar:
+        with tqdm(total=1.0, desc=f"scoring {name}", bar_format=BAR_FORMAT, disable=hidden) as bar:
 
             def after_batch(share_done: float, bar: Any = bar) -> None:
                 leave_if_asked()
@@ -55,6 +62,9 @@ def score_held_out(trainer: Trainer) -> str:
             scored = trainer.scorer(model, part, after_batch=after_batch)
         if any(one.bases for one in scored.values()):
             evaluation["splits"][name] = figures_of(scored, is_mixture=len(plan.corpus.members) > 1)
+    trainer.signals.part()
+    if not plan.ranks.is_first:
+        return ""
     if plan.config.objective == "next_token":
         tell("fitting Markov models on the training part")
         evaluation["markov"] = markov_table(

@@ -86,12 +86,13 @@ class MetricsLog:
 class ProgressBar:
     """Share done, time left, bases a second and how much of the device's peak that is, bits per base.
 
-    Silent where stderr is no terminal.
+    Silent where stderr is no terminal, or not `shown`.
     """
 
-    def __init__(self, done: float) -> None:
+    def __init__(self, done: float, *, shown: bool = True) -> None:
+        hidden = None if shown else True
         self._bar = tqdm(
-            total=100.0, initial=100 * done, desc="training", bar_format=BAR_FORMAT, disable=None, mininterval=0.5
+            total=100.0, initial=100 * done, desc="training", bar_format=BAR_FORMAT, disable=hidden, mininterval=0.5
         )
 
     def __enter__(self) -> ProgressBar:

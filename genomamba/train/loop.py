@@ -14,6 +14,7 @@ from genomamba.model import count_parameters
 from genomamba.report.model_card import write_run_card
 from genomamba.report.page import write_report
 from genomamba.train.device import gpu_facts
+from genomamba.train.distributed import Ranks, run_on_ranks
 from genomamba.train.estimate import check_fits, free_memory_mib, measure, memory_told
 from genomamba.train.events import check_installed
 from genomamba.train.final import AskedToLeaveError, score_held_out
@@ -48,45 +49,81 @@ def pretrain(config: PretrainConfig, *, command: str, emit: Callable[[str], None
     GenomambaError
         For anything the user can mend.
     """
+
+    def as_one_of(ranks: Ranks) -> int:
+        return _pretrain(config, ranks, command, emit if ranks.is_first else lambda _: None)
+
+    return run_on_ranks(config.parallel, as_one_of)
+
+
+def _pretrain(config: PretrainConfig, ranks: Ranks, command: str, emit: Callable[[str], None]) -> int:
     path = run_path(config)
-    if not config.dry_run:
-        # Before a large genome is read for minutes.
-        check_free(path, resume=config.resume, force=config.force)
-        if config.resume and not path.exists():
-            emit(f"{path}: no run to go on with; starting one")
-    if config.tensorboard:
-        check_installed()
-    plan = make_plan(config)
+    with ranks.agree():
+        if ranks.is_first and not config.dry_run:
+            # Before a large genome is read for minutes.
+            check_free(path, resume=config.resume, force=config.force)
+            if config.resume and not path.exists():
+                emit(f"{path}: no run to go on with; starting one")
+        if config.tensorboard:
+            check_installed()
+    plan = _plan_in_turn(config, ranks)
     emit(describe_plan(plan))
     with memory_told(plan):
         cost = measure(plan)
     emit(describe_cost(plan, cost))
-    check_fits(plan, cost, free_memory_mib(plan.device))
+    with ranks.agree():
+        check_fits(plan, cost, free_memory_mib(plan.device))
     if config.dry_run:
         return 0
-    folder = RunFolder(path, resume=config.resume, force=config.force)
-    folder.start(
-        command=command,
-        inputs=plan.corpus.inputs,
-        threads=plan.threads,
-        device=str(plan.device),
-        **gpu_facts(plan.device),
-        precision=plan.config.precision,
-        parameters=count_parameters(plan.model),
-        preset=plan.config.preset,
-    )
+    folder = _start(plan, path, config, command)
     with Signals() as signals:
         session = _Session(plan, folder, cost, signals)
         try:
             with memory_told(plan):
                 session.run(emit)
         except GenomambaError:
+            if not ranks.is_first:
+                raise
             # The error that ended the run is what the user is to read, not that its report failed too.
             with contextlib.suppress(GenomambaError):
                 session.close()
             raise
-        emit(f"report: {session.close()}")
+        if ranks.is_first:
+            emit(f"report: {session.close()}")
     return signals.exit_code if session.status == "stopped" else 0
+
+
+def _plan_in_turn(config: PretrainConfig, ranks: Ranks) -> Plan:
+    """Plan on the first rank, then on the others, which find the caches that it has made."""
+    plan: Plan | None = None
+    for turn in (True, False):
+        with ranks.agree():
+            if ranks.is_first is turn:
+                plan = make_plan(config, ranks)
+    assert plan is not None
+    return plan
+
+
+def _start(plan: Plan, path: Path, config: PretrainConfig, command: str) -> RunFolder:
+    """Return the run folder, which the first rank makes ready."""
+    ranks = plan.ranks
+    with ranks.agree():
+        folder = RunFolder(path, resume=config.resume, force=config.force, reads=not ranks.is_first)
+        if ranks.is_first:
+            facts = {"processes": ranks.size, "parallel": f"data={ranks.data},context={ranks.context}"}
+            folder.start(
+                command=command,
+                inputs=plan.corpus.inputs,
+                threads=plan.threads,
+                device=str(plan.device),
+                **gpu_facts(plan.device),
+                precision=plan.config.precision,
+                parameters=count_parameters(plan.model),
+                preset=plan.config.preset,
+                **(facts if ranks.size > 1 else {}),
+            )
+            folder.write_config(plan.config)
+    return folder
 
 
 class _Session:
@@ -100,13 +137,9 @@ class _Session:
     def run(self, emit: Callable[[str], None]) -> None:
         """Train and evaluate, until the end or until a signal asks to leave."""
         plan, path = self.plan, self.folder.path
-        self.folder.write_config(plan.config)
-        members = plan.corpus.members
-        genomes = {one.name: (one.share, one.split) for one in members} if len(members) > 1 else None
-        card = dataset_card(plan.genome, plan.split, plan.genome.alphabet, plan.context, genomes)
-        if (classes := plan.corpus.classes) is not None:
-            card["classes"] = {part: classes.count(getattr(plan.split, part)) for part in ("train", "valid", "test")}
-        self.folder.write_json("dataset.json", card)
+        with plan.ranks.agree():
+            if plan.ranks.is_first:
+                self._write_card()
         self._trainer = Trainer(plan, self.folder, self.cost, self.signals)
         if step := self._trainer.progress.step:
             share = self._trainer.share_done
@@ -123,11 +156,21 @@ class _Session:
             self.status = "stopped"
             emit(f"trained to the end, not evaluated; --resume --out {path} does the rest")
 
+    def _write_card(self) -> None:
+        plan = self.plan
+        members = plan.corpus.members
+        genomes = {one.name: (one.share, one.split) for one in members} if len(members) > 1 else None
+        card = dataset_card(plan.genome, plan.split, plan.genome.alphabet, plan.context, genomes)
+        if (classes := plan.corpus.classes) is not None:
+            card["classes"] = {part: classes.count(getattr(plan.split, part)) for part in ("train", "valid", "test")}
+        self.folder.write_json("dataset.json", card)
+
     def close(self) -> Path:
         """Write what is known at the end, the model card, and the report; return its path."""
         facts: dict[str, Any] = {"status": self.status}
         if self._trainer is not None:
-            self._trainer.metrics.close()
+            if self._trainer.metrics is not None:
+                self._trainer.metrics.close()
             done = self._trainer.progress
             facts |= {"steps": done.step, "bases": done.bases, "elapsed_s": round(done.elapsed_s, 1)}
         self.folder.finish(**facts)

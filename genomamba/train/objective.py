@@ -15,7 +15,7 @@ from torch import Tensor
 from genomamba.alphabet import Alphabet, get_alphabet
 from genomamba.data.stream import Sample, sample_generator
 
-__all__ = ["Batch", "Collate", "Masked", "NextToken", "make_collate", "token_losses"]
+__all__ = ["Batch", "Collate", "Masked", "NextToken", "PartOfEach", "make_collate", "token_losses"]
 
 MASKED_SHARE, MASK_SHARE, RANDOM_SHARE = 0.15, 0.8, 0.1
 
@@ -46,6 +46,12 @@ class Batch:
         """Move the tensors."""
         moved = (x.to(device, non_blocking=True) for x in (self.inputs, self.targets, self.weights, self.begins))
         return Batch(self.first, *moved)
+
+    def columns(self, part: int, parts: int) -> Batch:
+        """Return one of so many equal parts of every window."""
+        length = self.inputs.shape[1]
+        at = slice(length * part // parts, length * (part + 1) // parts)
+        return Batch(self.first, self.inputs[:, at], self.targets[:, at], self.weights[:, at], self.begins)
 
     def pin_memory(self) -> Batch:
         """Put the tensors where a GPU reads them by itself; a data loader calls this."""
@@ -103,6 +109,19 @@ class Masked:
             if sample.species is not None:
                 inputs[row, 0], weights[row, 0] = sample.species, 0
         return make_batch(samples, inputs, targets, weights)
+
+
+@dataclass(frozen=True, slots=True)
+class PartOfEach:
+    """Make a batch by `collate`, and keep one of so many equal parts of each window."""
+
+    collate: Collate
+    part: int
+    parts: int
+
+    def __call__(self, samples: Sequence[Sample]) -> Batch:
+        """Make the batch of whole windows first: what stands at a border is predicted from what lies before it."""
+        return self.collate(samples).columns(self.part, self.parts)
 
 
 def make_batch(

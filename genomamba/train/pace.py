@@ -38,7 +38,7 @@ class Pace:
     flops_per_base : float
         Of a training step.
     peak : float
-        Operations a second of a matrix product, as measured.
+        Operations a second of a matrix product, as measured; of several processes, so many times that of one.
     """
 
     flops_per_base: float
@@ -47,7 +47,7 @@ class Pace:
     @classmethod
     def of(cls, plan: Plan) -> Self:
         """Measure the device of a plan."""
-        peak = product_rate(plan.device, plan.precision, plan.threads)
+        peak = product_rate(plan.device, plan.precision, plan.threads) * plan.ranks.size
         return cls(flops_per_base(plan.model.config), peak)
 
     def share(self, bases_per_s: float) -> float:

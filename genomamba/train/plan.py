@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -26,8 +26,10 @@ from genomamba.model.process import keep_freed_memory, set_threads
 from genomamba.model.state import MambaState
 from genomamba.train.corpus import Corpus, open_corpus, species_ids
 from genomamba.train.device import choose_precision, choose_training_device
+from genomamba.train.distributed import Ranks
 from genomamba.train.resume import checkpoints
 from genomamba.train.schedule import Limits
+from genomamba.train.sharing import check_division
 from genomamba.train.stages import Stage, Stages, read_schedule
 
 __all__ = ["Cost", "Plan", "make_plan", "open_data", "run_path"]
@@ -107,6 +109,7 @@ class Plan:
     device: torch.device
     precision: torch.dtype
     threads: int
+    ranks: Ranks = field(default_factory=Ranks)
 
     @property
     def genome(self) -> Genome:
@@ -128,6 +131,14 @@ class Plan:
         """Layers of which one input is kept for backward; 0 where everything is."""
         return self.config.recompute_layers if self.config.recompute else 0
 
+    def own_windows(self, stage: Stage) -> int:
+        """Windows that this rank runs at once."""
+        return stage.windows // self.ranks.data
+
+    def own_tokens(self, stage: Stage) -> int:
+        """Positions that this rank runs at once."""
+        return self.own_windows(stage) * stage.context // self.ranks.context
+
     def expected_steps(self, cost: Cost) -> int:
         """Steps until the nearest limit, by the time a step takes."""
         limits = [
@@ -138,10 +149,11 @@ class Plan:
         return max(1, min(steps for steps in limits if steps is not None))
 
     def new_lanes(self) -> MambaState | None:
-        """Return the states that a run which carries them begins with, a row a lane, else None."""
+        """Return the states that a run which carries them begins with, a row a lane of this rank, else None."""
         if not self.config.carry_state:
             return None
-        return MambaState.start(self.model.config, self.stages.last.windows * self.stages.accumulate, self.device)
+        lanes = self.own_windows(self.stages.last) * self.stages.accumulate
+        return MambaState.start(self.model.config, lanes, self.device)
 
     def valid_every(self, cost: Cost) -> int:
         """Steps between validations."""
@@ -155,8 +167,8 @@ class Plan:
         return facts | ({"species_tokens": tokens} if tokens else {})
 
 
-def make_plan(config: PretrainConfig) -> Plan:
-    """Resolve defaults, open the genome, and build the network.
+def make_plan(config: PretrainConfig, ranks: Ranks | None = None) -> Plan:
+    """Resolve defaults, open the genome, and build the network, as one of the ranks of the run.
 
     Raises
     ------
@@ -167,7 +179,8 @@ def make_plan(config: PretrainConfig) -> Plan:
     RunError
         For --init weights that cannot be loaded.
     """
-    device = choose_training_device(config.device)
+    ranks = ranks or Ranks()
+    device = choose_training_device(ranks.device_name(config.device))
     threads = set_threads(config.threads)
     given = _given_weights(config)
     config = _resolve(config, device)
@@ -176,7 +189,8 @@ def make_plan(config: PretrainConfig) -> Plan:
     split = corpus.split
     _check_room(corpus, model_config)
     stages = _stages(config)
-    largest = stages.largest.windows * stages.largest.context
+    check_division(config, stages, model_config, ranks)
+    largest = stages.largest.windows * stages.largest.context // ranks.size
     keep_freed_memory(but_large=config.recompute or largest >= LARGE_BATCH)
     stream = _stream(config, stages, corpus)
     longest = max(map(len, split.train))
@@ -197,6 +211,7 @@ def make_plan(config: PretrainConfig) -> Plan:
         device=device,
         precision=getattr(torch, config.precision),
         threads=threads,
+        ranks=ranks,
     )
 
 

@@ -16,9 +16,11 @@ from genomamba.files import atomic_folder, read_json, remove_folder, write_json
 from genomamba.model import LanguageModel
 from genomamba.model.checkpoint import load_model, save_model
 from genomamba.model.state import MambaState
+from genomamba.train.distributed import Ranks
 
 __all__ = [
     "Progress",
+    "begin_together",
     "best_checkpoint",
     "checkpoint_folder",
     "checkpoints",
@@ -182,6 +184,25 @@ def keep_last(run: Path, count: int, progress: Progress) -> None:
     for folder in checkpoints(run):
         if folder not in spared:
             remove_folder(folder)
+
+
+def begin_together(ranks: Ranks, run: Path, model: LanguageModel, progress: Progress) -> None:
+    """Give every rank the weights of the first, to the bit.
+
+    Raises
+    ------
+    RunError
+        Where they have not all found the same checkpoint.
+    """
+    steps = [int(step) for (step,) in ranks.gather(progress.step)]
+    with ranks.agree():
+        for rank, step in enumerate(steps):
+            if step != steps[0]:
+                raise RunError(
+                    f"{run}: process 0 goes on from step {steps[0]}, process {rank} from step {step}; the folder "
+                    "must lie where all machines see the same files"
+                )
+    ranks.take_weights(model)
 
 
 def set_aside(run: Path, step: int) -> None:

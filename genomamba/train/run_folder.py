@@ -21,9 +21,9 @@ FILES = (
 )  # fmt: skip
 # Of a run that goes on: where it is, how it is run, how long, and how often it is looked at.
 MAY_CHANGE = frozenset({
-    "out", "resume", "force", "dry_run", "threads", "workers", "recompute", "recompute_layers", "valid_every",
-    "valid_bases", "checkpoint_every", "keep", "max_steps", "max_tokens", "max_minutes", "cache_dir", "device",
-    "precision", "classes", "tensorboard",
+    "out", "resume", "force", "dry_run", "parallel", "threads", "workers", "recompute", "recompute_layers",
+    "valid_every", "valid_bases", "checkpoint_every", "keep", "max_steps", "max_tokens", "max_minutes", "cache_dir",
+    "device", "precision", "classes", "tensorboard",
 })  # fmt: skip
 
 
@@ -38,6 +38,8 @@ class RunFolder:
         Go on with what is there.
     force : bool
         Remove the run that is there; a folder without a run, and files that no run writes, are left alone.
+    reads : bool
+        Another process of the run writes: nothing is looked at, made or removed here.
 
     Raises
     ------
@@ -45,8 +47,10 @@ class RunFolder:
         Where a run is in the way, where the path is no folder, or where it cannot be written.
     """
 
-    def __init__(self, path: Path, *, resume: bool, force: bool) -> None:
+    def __init__(self, path: Path, *, resume: bool, force: bool, reads: bool = False) -> None:
         self.path = path
+        if reads:
+            return
         check_free(path, resume=resume, force=force)
         try:
             if force and _facts(path) is not None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 from types import FrameType, TracebackType
 from typing import Any
 
-__all__ = ["Signals"]
+from genomamba.train.distributed import Ranks
+
+__all__ = ["SharedSignals", "Signals"]
 
 
 class Signals:
@@ -48,3 +51,46 @@ class Signals:
 
     def _on_checkpoint(self, number: int, frame: FrameType | None) -> None:
         self._checkpoint = True
+
+
+class SharedSignals:
+    """What any rank of a run was asked: all leave after the same step, and write a checkpoint after the same step.
+
+    A run by itself sees its own signals at once; several ranks see those that all have told one another.
+    """
+
+    def __init__(self, signals: Signals, ranks: Ranks) -> None:
+        self._signals, self._ranks = signals, ranks
+        self._leave = self._checkpoint = False
+
+    @property
+    def leave(self) -> bool:
+        """Whether the run is asked to end."""
+        return self._signals.leave is not None if self._ranks.size == 1 else self._leave
+
+    def take_checkpoint(self) -> bool:
+        """Whether a checkpoint was asked for since the last call."""
+        asked, self._checkpoint = self._checkpoint, False
+        return asked or (self._ranks.size == 1 and self._signals.take_checkpoint())
+
+    def own(self) -> tuple[float, float]:
+        """Return what this rank is to tell the others: the signal that asks it to leave, and whether to checkpoint."""
+        asked = self._ranks.size > 1 and self._signals.take_checkpoint()
+        return float(self._signals.leave or 0), float(asked)
+
+    def take(self, told: Sequence[tuple[float, ...]]) -> None:
+        """Take what all ranks have told."""
+        if self._ranks.size == 1:
+            return
+        number = max(int(leave) for leave, _ in told)
+        if number:
+            self._leave, self._signals.leave = True, signal.Signals(number)
+        self._checkpoint = self._checkpoint or any(asked for _, asked in told)
+
+    def share(self) -> None:
+        """Tell and take, where a step does not do it."""
+        self.take(self._ranks.gather(*self.own()))
+
+    def part(self) -> None:
+        """Look at this rank's own signals from now on."""
+        self._ranks = Ranks()

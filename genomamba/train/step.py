@@ -17,6 +17,7 @@ from genomamba.model.renorm import numbers_at_once
 from genomamba.model.state import MambaState
 from genomamba.model.strand import stack_strands
 from genomamba.train.device import autocast
+from genomamba.train.distributed import Ranks
 from genomamba.train.objective import Batch, token_losses
 
 __all__ = ["backward", "losses_of"]
@@ -30,8 +31,11 @@ def backward(
     *,
     states: MambaState | None = None,
     piece: int | None = None,
+    ranks: Ranks | None = None,
 ) -> tuple[Tensor, MambaState | None]:
     """Add the gradient of the mean loss of `batch` to the weights' gradients.
+
+    Of several ranks each adds what its own part gives; loss and gradients are those of all once they are summed.
 
     Parameters
     ----------
@@ -48,6 +52,8 @@ def backward(
     piece : int, optional
         Positions of each window whose logits are held at once; the result does not depend on it, save for rounding.
         Default: as many as make 2^20 numbers a tensor, on a GPU 2^25.
+    ranks : Ranks, optional
+        Those that hold the other windows of the step, or the other parts of these.
 
     Returns
     -------
@@ -56,7 +62,11 @@ def backward(
     states : MambaState or None
         State of each lane after its window, where states were given.
     """
-    total_weight = batch.weights.sum().clamp(min=1e-6)
+    total_weight = batch.weights.sum(dtype=torch.float64)
+    neighbours = None
+    if ranks is not None:
+        total_weight, neighbours = ranks.sum(total_weight), ranks.neighbours(model.config)
+    total_weight = total_weight.clamp(min=1e-6)
     loss = torch.zeros((), dtype=torch.float64, device=batch.inputs.device)
     after = []
     for first in range(0, batch.inputs.shape[0], batch_size):
@@ -66,7 +76,7 @@ def backward(
             inputs = stack_strands(inputs, model.complement)
         with autocast(inputs.device, precision):
             if states is None:
-                x_blm = model.residual(inputs)
+                x_blm = model.residual(inputs, neighbours=neighbours)
             else:
                 own = states.select(range(*rows.indices(batch.inputs.shape[0])))
                 x_blm, state = model.advance_residual(inputs, own)

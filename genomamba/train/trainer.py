@@ -12,15 +12,17 @@ from torch import Tensor, nn
 from genomamba.data.stream import make_loader
 from genomamba.errors import RunError
 from genomamba.metrics import bits_per_base, perplexity
+from genomamba.model.state import MambaState
 from genomamba.train.evaluate import Scorer, total
 from genomamba.train.log import MetricsLog, ProgressBar, tell
-from genomamba.train.objective import Batch, make_collate
+from genomamba.train.objective import Batch, Collate, PartOfEach, make_collate
 from genomamba.train.optimizer import make_optimizer
 from genomamba.train.pace import Pace
 from genomamba.train.parts import parts_in_words, parts_of
 from genomamba.train.plan import Cost, Plan
 from genomamba.train.resume import (
     Progress,
+    begin_together,
     checkpoints,
     keep_last,
     load_checkpoint,
@@ -30,7 +32,7 @@ from genomamba.train.resume import (
 )
 from genomamba.train.run_folder import RunFolder
 from genomamba.train.schedule import learning_rate
-from genomamba.train.signals import Signals
+from genomamba.train.signals import SharedSignals, Signals
 from genomamba.train.step import backward
 
 __all__ = ["Trainer"]
@@ -64,16 +66,22 @@ class Trainer:
     """
 
     def __init__(self, plan: Plan, folder: RunFolder, cost: Cost, signals: Signals) -> None:
-        self.plan, self.folder, self.signals = plan, folder, signals
+        self.plan, self.folder = plan, folder
         config = plan.config
         self.optimizer = make_optimizer(plan.model, config.weight_decay)
-        self.collate = make_collate(config.objective, plan.model.config.alphabet, config.seed)
+        self.collate: Collate = make_collate(config.objective, plan.model.config.alphabet, config.seed)
+        if plan.ranks.context > 1:
+            self.collate = PartOfEach(self.collate, plan.ranks.context_rank, plan.ranks.context)
         self.scorer = _make_scorer(plan)
         self.progress, self.lanes = Progress(), plan.new_lanes()
         if found := checkpoints(folder.path):
             self.progress, carried = load_checkpoint(found[-1], plan.model, self.optimizer)
-            self.lanes = carried or self.lanes
-        self.metrics = MetricsLog(folder.path, self.progress.step, tensorboard=config.tensorboard)
+            self.lanes = plan.ranks.lanes_of(carried) if carried else self.lanes
+        begin_together(plan.ranks, folder.path, plan.model, self.progress)
+        self.metrics: MetricsLog | None = None
+        if plan.ranks.is_first:
+            self.metrics = MetricsLog(folder.path, self.progress.step, tensorboard=config.tensorboard)
+        self.signals = SharedSignals(signals, plan.ranks)
         self.pace = Pace.of(plan)
         steps = plan.expected_steps(cost)
         self.valid_every = plan.valid_every(cost)
@@ -107,9 +115,10 @@ class Trainer:
             collate=self.collate,
             workers=plan.config.workers,
             pin=plan.device.type == "cuda",
+            share=(plan.ranks.data_rank, plan.ranks.data),
         )
         last_row, last_tokens = time.monotonic(), plan.stages.tokens(progress.step)
-        with ProgressBar(self.share_done) as bar:
+        with ProgressBar(self.share_done, shown=plan.ranks.is_first) as bar:
             while self.share_done < 1:
                 loss, norm, rate = self._step(next(batches))
                 if progress.step % self.row_every == 0:
@@ -143,7 +152,9 @@ class Trainer:
             return
         loss = scored.nats / scored.bases
         if not math.isfinite(loss):
-            raise RunError(f"step {self.progress.step}: validation loss {loss}; {self._advice(self.progress.step)}")
+            step = self.progress.step
+            with plan.ranks.agree():
+                raise RunError(f"step {step}: validation loss {loss}; {self._advice(step)}")
         self.valid_bits = bits_per_base(scored.nats, scored.bases)
         self._tick()
         self._write_row("valid", loss)
@@ -162,16 +173,22 @@ class Trainer:
             self.checkpoint()
 
     def checkpoint(self) -> None:
-        """Write a checkpoint of the present step, and remove those that are no longer kept."""
+        """Write a checkpoint of the present step, and remove those that are no longer kept: the first rank does."""
         self._read()
         self._tick()
+        lanes = None if self.lanes is None else self.plan.ranks.all_lanes(self.lanes)
+        with self.plan.ranks.agree():
+            if self.plan.ranks.is_first:
+                self._write_checkpoint(lanes)
+        self._saved_step = self.progress.step
+
+    def _write_checkpoint(self, lanes: MambaState | None) -> None:
         run = self.folder.path
         if self._saved_step == self.progress.step:
             save_progress(run, self.progress)
         else:
             facts = self.plan.training_facts()
-            save_checkpoint(run, self.plan.model, self.optimizer, self.progress, facts, self.lanes)
-            self._saved_step = self.progress.step
+            save_checkpoint(run, self.plan.model, self.optimizer, self.progress, facts, lanes)
         keep_last(run, self.plan.config.keep, self.progress)
 
     def _step(self, batch: Batch) -> tuple[float, float, float]:
@@ -190,17 +207,21 @@ class Trainer:
         bases = int(torch.count_nonzero(batch.targets != plan.genome.alphabet.unknown))
         batch = batch.to(plan.device)
         states = None if self.lanes is None else self.lanes.restart(batch.begins)
-        summed, self.lanes = backward(plan.model, batch, stage.windows, plan.precision, states=states)
+        summed, self.lanes = backward(
+            plan.model, batch, plan.own_windows(stage), plan.precision, states=states, ranks=plan.ranks
+        )
+        plan.ranks.sum_gradients(plan.model)
+        loss = plan.ranks.sum(summed)
         norm = nn.utils.clip_grad_norm_(plan.model.parameters(), config.clip)
-        self._unread.append(_Taken(progress.step + 1, batch.first, batch.inputs.shape[0], summed, norm))
+        samples = stage.windows * plan.stages.accumulate
+        self._unread.append(_Taken(progress.step + 1, progress.consumed_samples, samples, loss, norm))
         if (progress.step + 1) % self.read_every == 0:
             self._read()
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         progress.step += 1
-        progress.consumed_samples += batch.inputs.shape[0]
-        progress.bases += bases
-        self._tick()
+        progress.consumed_samples += samples
+        self._tick(bases)
         return *self._said, rate
 
     def _read(self) -> None:
@@ -215,7 +236,8 @@ class Trainer:
         numbers = torch.stack([one.double() for step in taken for one in (step.loss, step.norm)]).tolist()
         for step, loss, norm in zip(taken, numbers[::2], numbers[1::2], strict=True):
             if not (math.isfinite(loss) and math.isfinite(norm)):
-                raise RunError(self._not_finite(step, loss, norm))
+                with self.plan.ranks.agree():
+                    raise RunError(self._not_finite(step, loss, norm))
             self._said = (loss, norm)
 
     def _after_step(self) -> None:
@@ -242,15 +264,22 @@ class Trainer:
 
     def _advice(self, step: int) -> str:
         """Say from where to go on. The weights after `step` steps have just been shown to be bad."""
-        set_aside(self.folder.path, step)
+        if self.plan.ranks.is_first:
+            set_aside(self.folder.path, step)
         good = checkpoints(self.folder.path)
         from_where = f"last good checkpoint: {good[-1]}" if good else "there is no good checkpoint"
         return f"{from_where}; start again with a lower --learning-rate"
 
-    def _tick(self) -> None:
-        self.progress.elapsed_s = time.monotonic() - self._session_start
+    def _tick(self, bases: int = 0) -> None:
+        """Take the time of the first rank's clock, add the bases that all have read, and see who was asked to leave."""
+        told = self.plan.ranks.gather(time.monotonic() - self._session_start, bases, *self.signals.own())
+        self.progress.elapsed_s = told[0][0]
+        self.progress.bases += int(sum(one[1] for one in told))
+        self.signals.take([one[2:] for one in told])
 
     def _write_row(self, kind: str, loss: float, **values: float | str | None) -> None:
+        if self.metrics is None:
+            return
         self.metrics.write(
             kind=kind,
             step=self.progress.step,
@@ -269,8 +298,10 @@ def _make_scorer(plan: Plan) -> Scorer:
         genome=plan.genome,
         objective=plan.config.objective,
         context=plan.context,
-        batch_size=plan.stages.last.windows,
+        # A rank alone runs whole windows, and no more positions at once than in training, or one window.
+        batch_size=max(1, plan.own_windows(plan.stages.last) // plan.ranks.context),
         seed=plan.config.seed,
         species=plan.corpus.species,
         classes=plan.corpus.classes,
+        ranks=plan.ranks,
     )

@@ -9,6 +9,7 @@ from genomamba.config import PRESETS, PretrainConfig
 from genomamba.coordinates import Interval
 from genomamba.model import count_parameters
 from genomamba.train.plan import Cost, Plan
+from genomamba.train.sharing import describe_sharing
 from genomamba.train.stages import Stages
 
 __all__ = ["describe_cost", "describe_plan"]
@@ -42,6 +43,7 @@ def describe_plan(plan: Plan) -> str:
         "stops at": ", ".join(f"--max-{name} {value:,}" for name, value in limits if value is not None),
         "device": f"{plan.device}, {_count(plan.threads, 'thread')}, {config.precision}"
         f"{_recomputed(plan.recomputed_layers)}",
+        "processes": describe_sharing(plan.ranks, model, count_parameters(plan.model), plan.stages),
         "run folder": str(config.out),
     })  # fmt: skip
 
@@ -63,7 +65,8 @@ def describe_cost(plan: Plan, cost: Cost) -> str:
         "training": f"about {_count(steps, 'step')}: {tokens:,} bases, {passes:.1f} passes over the training part",
         "checks": f"validation every {_count(plan.valid_every(cost), 'step')}, keeps {plan.config.keep} checkpoints "
         "and the best",
-        "memory": f"{cost.memory_mib:,.0f} MiB{f' of {plan.device}' if plan.device.type == 'cuda' else ''}, {how}",
+        "memory": f"{cost.memory_mib:,.0f} MiB{f' of {plan.device}' if plan.device.type == 'cuda' else ''}"
+        f"{' a process' if plan.ranks.size > 1 else ''}, {how}",
         "time": f"about {_duration(tokens / speed)} of training at {speed:,.0f} "
         f"bases/s as measured, {_duration(scoring_s)} of validation and scoring",
     })  # fmt: skip

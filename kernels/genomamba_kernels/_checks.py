@@ -182,6 +182,14 @@ def resolve_backend(where: str, backend: str, device: torch.device) -> str:
     return backend
 
 
+def resolve_kernels(where: str, backend: str, device: torch.device) -> str:
+    """Do what `resolve_backend` does, for what is made of kernels alone."""
+    chosen = resolve_backend(where, backend, device)
+    if chosen == "reference":
+        raise NotImplementedError(f"{where}: backend 'reference' knows no parts; pass backend='auto'")
+    return chosen
+
+
 def _check_triton(where: str, device: torch.device) -> None:
     if not HAS_TRITON:
         raise NotImplementedError(

@@ -14,6 +14,8 @@ import pytest
 import safetensors.torch
 import torch
 
+from processes import finish, start
+
 STEPS = 40
 
 
@@ -35,14 +37,19 @@ def command(made_fasta, tmp_path):
 def start_and_wait_for(arguments, folder, step, **options):
     """Start the command and return once it has done `step` steps."""
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    wait_for(step, folder, [process])
+    return process
+
+
+def wait_for(step, folder, processes):
+    """Return once a run has done `step` steps."""
     metrics = folder / "metrics.jsonl"
     deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
+    while time.monotonic() < deadline and all(process.poll() is None for process in processes):
         if metrics.exists() and f'"step": {step},' in metrics.read_text():
-            return process
+            return
         time.sleep(0.002)
-    process.kill()
-    raise AssertionError(f"step {step} was not seen: {process.communicate()}")
+    raise AssertionError(f"step {step} was not seen: {finish(processes, 1)}")
 
 
 def final_state(folder):
@@ -61,15 +68,20 @@ def assert_equal_runs(one, other):
     assert evaluations[0] == evaluations[1]
 
 
-def kill_and_resume(command, folder, steps):
+def kill_and_resume(command, folder, steps, processes=1):
     """Kill the run at each of these steps in turn, going on from there each time, then let it finish."""
     for i, step in enumerate(steps):
-        process = start_and_wait_for(command(folder.name, *(["--resume"] if i else [])), folder, step)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.communicate(timeout=30)
-    finished = subprocess.run(command(folder.name, "--resume"), capture_output=True, text=True, check=False)
-    assert finished.returncode == 0, finished.stderr
+        started = start(command(folder.name, *(["--resume"] if i else []))[1:], processes)
+        wait_for(step, folder, started)
+        for process in started:
+            process.send_signal(signal.SIGKILL)
+        finish(started, 30)
+    run_to_its_end(command(folder.name, "--resume"), processes)
+
+
+def run_to_its_end(arguments, processes):
+    for code, _, errors in finish(start(arguments[1:], processes)):
+        assert code == 0, errors
 
 
 def test_three_kills_end_with_the_same_bits(command, tmp_path):
@@ -79,13 +91,14 @@ def test_three_kills_end_with_the_same_bits(command, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", ["0", "2"])
-def test_twenty_kills_end_with_the_same_bits(command, tmp_path, workers):
+@pytest.mark.parametrize("workers", ["0", "2"], ids=["0-workers", "2-workers"])
+@pytest.mark.parametrize("processes", [1, 2], ids=["1-process", "2-processes"])
+def test_twenty_kills_end_with_the_same_bits(command, tmp_path, workers, processes):
     def with_workers(name, *more):
         return command(name, "--workers", workers, *more)
 
-    assert subprocess.run(with_workers("unbroken"), capture_output=True, check=False).returncode == 0
-    kill_and_resume(with_workers, tmp_path / "killed", range(1, STEPS, 2))
+    run_to_its_end(with_workers("unbroken"), processes)
+    kill_and_resume(with_workers, tmp_path / "killed", range(1, STEPS, 2), processes)
     assert_equal_runs(tmp_path / "unbroken", tmp_path / "killed")
 
 

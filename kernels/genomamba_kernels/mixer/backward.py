@@ -15,7 +15,7 @@ from genomamba_kernels._checks import state_dtype
 from genomamba_kernels.conv.arguments import ConvGradients
 from genomamba_kernels.conv.op import conv_backward_operator
 from genomamba_kernels.mixer.arguments import MixerArguments, MixerGradients, MixerState
-from genomamba_kernels.mixer.forward import Parts, compute, project, segments_of
+from genomamba_kernels.mixer.forward import Inputs, Parts, compute, project, segments_of
 from genomamba_kernels.mixer.segments import Segment
 from genomamba_kernels.mixer.tails import add_conv_state_gradient
 from genomamba_kernels.scan.arguments import ScanGradients
@@ -67,11 +67,12 @@ class _Walk:
         """Differentiate a segment, given the state before it and the gradient after it; return the one before it."""
         a, cu_seqlens = self.a, segment.cu_seqlens
         parts = compute(a, self.matrices, segment, state, keep=True)
+        given = parts.given
         scan = self._through_scan(parts, segment.rows(self.dy), dstate.scan, cu_seqlens)
-        du_bld = self._through_parameters(parts, scan).view_as(parts.u_bld)
+        du_bld = self._through_parameters(given, scan).view_as(given.u_bld)
         conv = ConvGradients(
             *conv_backward_operator(
-                *(du_bld, parts.x_bld, a.conv_weight, a.conv_bias, state.conv, cu_seqlens, True, a.reverse, a.backend)
+                *(du_bld, given.x_bld, a.conv_weight, a.conv_bias, state.conv, cu_seqlens, True, a.reverse, a.backend)
             )
         )
         self.conv_weight += conv.weight
@@ -79,19 +80,19 @@ class _Walk:
         dx_pd, dz_pd = conv.x.flatten(0, 1), scan.z.flatten(0, 1)
         rest = add_conv_state_gradient(dx_pd, dstate.conv, segment, a.reverse)
         for total_dm, rows_pd in zip(self.in_proj.chunk(2), (dx_pd, dz_pd), strict=True):
-            _add_product(total_dm, rows_pd, parts.x_pm)
+            _add_product(total_dm, rows_pd, given.x_pm)
         segment.put(self.dx, torch.mm(dx_pd, self.matrices.x_dm).addmm_(dz_pd, self.matrices.z_dm))
         return MixerState(conv.initial_state + rest, scan.initial_state)
 
     def _through_scan(self, parts: Parts, dout_pm: Tensor, dstate: Tensor, cu_seqlens: Tensor | None) -> ScanGradients:
         """Differentiate the last projection and the scan."""
-        a = self.a
+        a, given = self.a, parts.given
         _add_product(self.out_proj, dout_pm, parts.y_bld.flatten(0, 1))
-        dy_bld = torch.mm(dout_pm, self.matrices.out_md).view_as(parts.u_bld)
+        dy_bld = torch.mm(dout_pm, self.matrices.out_md).view_as(given.u_bld)
         scan = ScanGradients(
             *scan_backward_operator(
-                *(dy_bld, dstate, parts.borders, parts.u_bld, parts.delta_bld, a.A, parts.B_bln, parts.C_bln, a.D),
-                *(parts.z_bld, a.dt_bias, None, cu_seqlens, True, a.reverse, a.backend),
+                *(dy_bld, dstate, parts.borders, given.u_bld, given.delta_bld, a.A, given.B_bln, given.C_bln, a.D),
+                *(given.z_bld, a.dt_bias, None, cu_seqlens, True, a.reverse, a.backend),
             )
         )
         self.A += scan.A
@@ -99,13 +100,13 @@ class _Walk:
         self.dt_bias += scan.delta_bias
         return scan
 
-    def _through_parameters(self, parts: Parts, scan: ScanGradients) -> Tensor:
+    def _through_parameters(self, given: Inputs, scan: ScanGradients) -> Tensor:
         """Differentiate the projections to delta, B and C; return the whole gradient of u."""
         ddelta_pd = scan.delta.flatten(0, 1)
-        _add_product(self.dt_proj, ddelta_pd, parts.low_rank_pr)
+        _add_product(self.dt_proj, ddelta_pd, given.low_rank_pr)
         dlow_rank_pr = torch.mm(ddelta_pd, self.matrices.delta_dr)
         dparameters = torch.cat([dlow_rank_pr, scan.B.flatten(0, 1), scan.C.flatten(0, 1)], dim=1)
-        _add_product(self.x_proj, dparameters, parts.u_bld.flatten(0, 1))
+        _add_product(self.x_proj, dparameters, given.u_bld.flatten(0, 1))
         return scan.u.flatten(0, 1).addmm_(dparameters, self.matrices.parameters)
 
     def gradients(self, dstate: MixerState) -> MixerGradients:

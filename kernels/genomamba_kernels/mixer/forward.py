@@ -23,8 +23,8 @@ class Projections(NamedTuple):
     out_md: Tensor
 
 
-class Parts(NamedTuple):
-    """A segment between its input and the last projection: rows of positions, or (batch, length, channels)."""
+class Inputs(NamedTuple):
+    """What the scan of a segment is given, and what it came from: rows of positions, or (batch, length, channels)."""
 
     x_pm: Tensor
     x_bld: Tensor
@@ -34,6 +34,12 @@ class Parts(NamedTuple):
     B_bln: Tensor
     C_bln: Tensor
     z_bld: Tensor
+
+
+class Parts(NamedTuple):
+    """A segment between its input and the last projection."""
+
+    given: Inputs
     y_bld: Tensor
     state: MixerState
     """After the segment."""
@@ -75,29 +81,33 @@ def project(a: MixerArguments) -> Projections:
     return Projections(x_dm, z_dm, *(matrix.to(a.x.dtype) for matrix in (a.x_proj, a.dt_proj, a.out_proj)))
 
 
-def compute(a: MixerArguments, matrices: Projections, segment: Segment, state: MixerState, keep: bool) -> Parts:
-    """Compute a segment from the state before it, up to the scan's output after the gate."""
+def prepare(a: MixerArguments, matrices: Projections, segment: Segment, conv_state: Tensor) -> Inputs:
+    """Compute what the scan of a segment is given."""
     batch = a.x.shape[0]
-    cu_seqlens = segment.cu_seqlens
     x_pm = segment.rows(a.x)
 
     def sequences(rows: Tensor) -> Tensor:
         return rows.reshape(batch, -1, rows.shape[1])
 
     x_bld, z_bld = (sequences(F.linear(x_pm, matrix)) for matrix in (matrices.x_dm, matrices.z_dm))
-    u_bld = conv_operator(x_bld, a.conv_weight, a.conv_bias, state.conv, cu_seqlens, True, a.reverse, a.backend)
+    u_bld = conv_operator(x_bld, a.conv_weight, a.conv_bias, conv_state, segment.cu_seqlens, True, a.reverse, a.backend)
     (dt_rank, d_state) = a.dt_proj.shape[1], a.A.shape[1]
     parameters = F.linear(u_bld.flatten(0, 1), matrices.parameters)
     low_rank_pr, B_pn, C_pn = parameters.split([dt_rank, d_state, d_state], dim=1)
     delta_bld = sequences(F.linear(low_rank_pr, matrices.delta_dr))
     B_bln, C_bln = sequences(B_pn).contiguous(), sequences(C_pn).contiguous()
+    return Inputs(x_pm, x_bld, u_bld, low_rank_pr, delta_bld, B_bln, C_bln, z_bld)
+
+
+def compute(a: MixerArguments, matrices: Projections, segment: Segment, state: MixerState, keep: bool) -> Parts:
+    """Compute a segment from the state before it, up to the scan's output after the gate."""
+    given = prepare(a, matrices, segment, state.conv)
     y_bld, scan_state, borders = scan_operator(
-        *(u_bld, delta_bld, a.A, B_bln, C_bln, a.D, z_bld, a.dt_bias, state.scan, cu_seqlens),
-        *(True, a.reverse, a.backend, keep),
+        *(given.u_bld, given.delta_bld, a.A, given.B_bln, given.C_bln, a.D, given.z_bld, a.dt_bias, state.scan),
+        *(segment.cu_seqlens, True, a.reverse, a.backend, keep),
     )
-    conv_state = next_conv_state(x_bld.flatten(0, 1), state.conv, segment, a.reverse)
-    after = MixerState(conv_state, scan_state)
-    return Parts(x_pm, x_bld, u_bld, low_rank_pr, delta_bld, B_bln, C_bln, z_bld, y_bld, after, borders)
+    conv_state = next_conv_state(given.x_bld.flatten(0, 1), state.conv, segment, a.reverse)
+    return Parts(given, y_bld, MixerState(conv_state, scan_state), borders)
 
 
 def _walk(a: MixerArguments, matrices: Projections, segment: Segment, state: MixerState, y: Tensor) -> MixerState:

@@ -112,26 +112,38 @@ def fused_mixer(
     states = {"initial_state.conv": conv_state, "initial_state.scan": scan_state}
     _checks.check_mixer(x, weights._asdict() | states, cu_seqlens, segment)
     chosen = _checks.resolve_backend("fused_mixer", backend, x.device)
-    device = x.device.type
-    if torch.is_autocast_enabled(device) and x.dtype != torch.float64:
-        x = x.to(torch.get_autocast_dtype(device))
+    x = cast(x)
     if chosen == "reference":
         results = mixer_reference(x, weights, initial_state, reverse, cu_seqlens)
         return results if return_final_state else results[0]
 
-    wide = _checks.state_dtype(x.dtype)
     named = {"x": x} | weights._asdict() | states
     _checks.check_tangents("fused_mixer", *named.values())
-    ready = [
+    ready = ready_for_kernels(named)
+    keep = torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in ready)
+    positions = segment or default_segment(x, weights.A.shape[0])
+    y, *final_state, _, _ = mixer_operator(*ready, cu_seqlens, reverse, positions, chosen, keep)
+    return (y, MixerState(*final_state)) if return_final_state else y
+
+
+def cast(x: Tensor) -> Tensor:
+    """Return x in the dtype that autocast asks for."""
+    if torch.is_autocast_enabled(x.device.type) and x.dtype != torch.float64:
+        return x.to(torch.get_autocast_dtype(x.device.type))
+    return x
+
+
+def ready_for_kernels(named: dict[str, Tensor | None]) -> list[Tensor | None]:
+    """Return tensors by the names of the arguments as the operators take them: contiguous, all but x and the
+    projections in the dtype of the state."""
+    assert named["x"] is not None
+    wide = _checks.state_dtype(named["x"].dtype)
+    return [
         None
         if tensor is None
         else tensor.to(tensor.dtype if name == "x" or name.endswith("_proj") else wide).contiguous()
         for name, tensor in named.items()
     ]
-    keep = torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in ready)
-    positions = segment or default_segment(x, weights.A.shape[0])
-    y, *final_state, _, _ = mixer_operator(*ready, cu_seqlens, reverse, positions, chosen, keep)
-    return (y, MixerState(*final_state)) if return_final_state else y
 
 
 _ARGUMENTS = (

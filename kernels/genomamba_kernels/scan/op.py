@@ -147,18 +147,33 @@ def selective_scan(
         )
         return results if return_final_state else results[0]
 
-    # The kernels take one dtype for the sequences, and that of the state for the rest.
+    tensors = (u, delta, A, B, C, D, z, delta_bias, initial_state)
+    _checks.check_tangents("selective_scan", *tensors)
+    keep = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
+    ready = ready_for_kernels(*tensors)
+    y, final_state, _ = scan_operator(*ready, cu_seqlens, delta_softplus, reverse, chosen, keep)
+    y = y.to(u.dtype)
+    return (y, final_state) if return_final_state else y
+
+
+def ready_for_kernels(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    delta_bias: Tensor | None,
+    initial_state: Tensor | None,
+) -> list[Tensor | None]:
+    """Return the tensors as the operators take them: contiguous, sequences of one dtype, the rest of the state's."""
     sequences = [x for x in (u, delta, B, C, z) if x is not None]
     dtype = u.dtype if all(x.dtype == u.dtype for x in sequences) else torch.float32
     wide = _checks.state_dtype(u.dtype)
     tensors = (u, delta, A, B, C, D, z, delta_bias, initial_state)
-    _checks.check_tangents("selective_scan", *tensors)
-    keep = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
     dtypes = (dtype, dtype, wide, dtype, dtype, wide, dtype, wide, wide)
-    ready = [None if x is None else x.to(kind).contiguous() for x, kind in zip(tensors, dtypes, strict=True)]
-    y, final_state, _ = scan_operator(*ready, cu_seqlens, delta_softplus, reverse, chosen, keep)
-    y = y.to(u.dtype)
-    return (y, final_state) if return_final_state else y
+    return [None if x is None else x.to(kind).contiguous() for x, kind in zip(tensors, dtypes, strict=True)]
 
 
 _ARGUMENTS = (
