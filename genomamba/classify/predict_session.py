@@ -21,7 +21,6 @@ from genomamba.classify.finetune_config import PredictConfig
 from genomamba.classify.heads import HeadConfig, SequenceModel
 from genomamba.classify.judging import figures_in_words, judged_labels, write_metrics
 from genomamba.classify.labelled import Labelled
-from genomamba.classify.labels import Kind
 from genomamba.classify.losses import probabilities_of, said_of, values_of
 from genomamba.classify.predicting import predict_logits
 from genomamba.classify.reading import read_data
@@ -158,10 +157,9 @@ def _column(head: HeadConfig, config: PredictConfig) -> int:
 def _of_data(model: SequenceModel, config: PredictConfig, out: Path, suffix: str, emit: Callable[[str], None]) -> None:
     """Write what is said of labelled or unlabelled sequences, and how far it is right."""
     # Labels are read as they stand: what they are, the head says, and not how many of them differ.
-    kind: Kind = "multi" if model.config.kind == "multi" else "single"
     given = DataConfig(
-        data=config.data, kind=kind, sequence_column=config.sequence_column, label_column=config.label_column,
-        name_column=config.name_column,
+        data=config.data, kind="multi" if model.config.kind == "multi" else "single",
+        sequence_column=config.sequence_column, label_column=config.label_column, name_column=config.name_column,
     )  # fmt: skip
     data = read_data(given, get_alphabet(model.model_config.alphabet), labels_needed=bool(config.label_column))
     labels, reason = None, ""

@@ -205,7 +205,7 @@ def _part(run: RunFiles, split: str, key: str, part: str) -> tuple[str, str]:
 def _settings(runs: Named) -> Section | None:
     """Return the settings, and the facts of machine and software, that are not the same in all runs."""
     rows = []
-    configs, facts = ([of or {} for of in each] for each in zip(*((run.config, run.facts) for run in runs.values())))
+    configs, facts = [run.config or {} for run in runs.values()], [run.facts or {} for run in runs.values()]
     # Of what is in both, such as the device, the facts have what was asked for as it came out.
     asked = [name for values in configs for name in values if name not in (*LEFT_OUT, *FACTS)]
     for source, names in ((configs, asked), (facts, FACTS)):

@@ -335,6 +335,13 @@ def genome_of(wildcards):
     return entry["fasta"] if stretches else []
 
 
+def classes_of(wildcards, input):
+    """Return the options by which training is told the classes of bases, whose contigs the map names."""
+    if not input.classes:
+        return []
+    return ["--classes", *input.classes, *GENOMES[wildcards.genome]["chrom_map"]]
+
+
 def reading_of(wildcards, input):
     """Return the options by which commands read labelled data."""
     entry = GENOMES[wildcards.genome]
