@@ -18,6 +18,8 @@ from genomamba.errors import ConfigError, DataError
 __all__ = ["join", "names_of", "with_classes_of"]
 
 _TEST = SPLITS.index("test")
+# What rows of figures.tsv are over where they are over the whole test part.
+_TAKEN = (*SPLITS, "all")
 
 
 def names_of(paths: Sequence[str]) -> tuple[str, ...]:
@@ -26,7 +28,7 @@ def names_of(paths: Sequence[str]) -> tuple[str, ...]:
     Raises
     ------
     ConfigError
-        Where two have one name.
+        Where two have one name, or one has that of a part.
     """
     names = []
     for path in paths:
@@ -34,7 +36,7 @@ def names_of(paths: Sequence[str]) -> tuple[str, ...]:
         ending = next((end for end in TABLES if name.lower().endswith(end)), "")
         names.append(name[: len(name) - len(ending)])
     for number, name in enumerate(names):
-        if name in (*SPLITS, *names[:number]):
+        if name in (*_TAKEN, *names[:number]):
             raise ConfigError(f"--test-data has {paths[number]}, and {name!r} is a part already; rename the file")
     return tuple(names)
 

@@ -156,9 +156,10 @@ def _column(head: HeadConfig, config: PredictConfig) -> int:
 
 def _of_data(model: SequenceModel, config: PredictConfig, out: Path, suffix: str, emit: Callable[[str], None]) -> None:
     """Write what is said of labelled or unlabelled sequences, and how far it is right."""
+    # Labels are read as they stand: what they are, the head says, and not how many of them differ.
     given = DataConfig(
-        data=config.data, sequence_column=config.sequence_column, label_column=config.label_column,
-        name_column=config.name_column,
+        data=config.data, kind="multi" if model.config.kind == "multi" else "single",
+        sequence_column=config.sequence_column, label_column=config.label_column, name_column=config.name_column,
     )  # fmt: skip
     data = read_data(given, get_alphabet(model.model_config.alphabet), labels_needed=bool(config.label_column))
     labels, reason = None, ""

@@ -3,9 +3,9 @@
 BED: the fourth column names the class of a stretch, and a base of no stretch is `other`. Where stretches of several
 classes overlap, the class whose first line comes first in the file has the base: sort the lines by what matters more.
 
-GFF3 and GTF: a base is `CDS` where a coding sequence has it, else `exon` where an exon does (untranslated ends,
-non-coding genes), else `intron` where it lies between exons of a transcript (between coding parts, where no exon is
-listed), else `genic` where it lies in a gene or transcript otherwise, else `intergenic`.
+GFF3 and GTF: a base is `CDS` where a coding sequence has it, else `exon` where an exon or an untranslated end does
+(non-coding genes, too), else `intron` where it lies between such parts of a transcript, else `genic` where it lies in a
+gene or transcript otherwise, else `intergenic`.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ __all__ = ["RegionClasses", "read_classes"]
 _log = logging.getLogger("genomamba")
 
 ANNOTATIONS: Final = (".gff", ".gff3", ".gtf")
-CODING, EXONS = frozenset({"CDS"}), frozenset({"exon", "noncoding_exon"})
-INTRONS, PARTS = frozenset({"intron"}), frozenset({"exon", "noncoding_exon", "CDS"})
+CODING, INTRONS = frozenset({"CDS"}), frozenset({"intron"})
+EXONS: Final = frozenset({"exon", "noncoding_exon", "UTR", "five_prime_UTR", "three_prime_UTR"})
 _TRANSCRIPT: Final = re.compile(r'(?:^|;)\s*(?:Parent=\s*([^;]+)|transcript_id\s+"([^"]+)")')
 _MOST: Final = 250
 _NAMED: Final = 3
@@ -153,7 +153,7 @@ def _listed(path: Path, genome: Genome) -> tuple[dict[str, list[Interval]], str]
 def _annotated(path: Path, genome: Genome) -> tuple[dict[str, list[Interval]], str]:
     """Return the stretches of an annotation by class, what has a base first standing first, and the rest's name."""
     layers: dict[str, list[Interval]] = {"CDS": [], "exon": [], "intron": [], "genic": []}
-    parts: dict[str, dict[str, list[Interval]]] = {}
+    parts: dict[str, list[Interval]] = {}
     for feature in read_features(path, genome):
         kind = feature.type
         if kind in CODING:
@@ -164,12 +164,11 @@ def _annotated(path: Path, genome: Genome) -> tuple[dict[str, list[Interval]], s
             layers["intron"].append(feature.interval)
         elif kind.endswith(("gene", "RNA", "transcript")):
             layers["genic"].append(feature.interval)
-        if kind in PARTS:
+        if kind in CODING | EXONS:
             for parent in _transcripts(feature.text):
-                of_parent = parts.setdefault(parent, {})
-                of_parent.setdefault("CDS" if kind in CODING else "exon", []).append(feature.interval)
+                parts.setdefault(parent, []).append(feature.interval)
     for of_parent in parts.values():
-        layers["intron"] += _between(of_parent.get("exon") or of_parent["CDS"])
+        layers["intron"] += _between(of_parent)
     return {name: intervals for name, intervals in layers.items() if intervals}, "intergenic"
 
 

@@ -23,7 +23,7 @@ SPLITS: Final = {"valid": "validation", "test": "test"}
 PARTS: Final = {"by_genome": "genome", "by_class": "region class"}
 # Where a run is and how it was started says nothing of what came of it.
 LEFT_OUT: Final = frozenset({"out", "resume", "force", "dry_run", "cache_dir", "tensorboard"})
-FACTS: Final = ("genomamba", "commit", "torch", "cpu", "device", "precision", "threads")
+FACTS: Final = ("genomamba", "commit", "torch", "cpu", "gpu", "cuda", "device", "precision", "threads")
 NONE: Final = "\u2013"
 
 Named = Mapping[str, RunFiles]
@@ -205,11 +205,11 @@ def _part(run: RunFiles, split: str, key: str, part: str) -> tuple[str, str]:
 def _settings(runs: Named) -> Section | None:
     """Return the settings, and the facts of machine and software, that are not the same in all runs."""
     rows = []
-    for source, names in (
-        ([run.config or {} for run in runs.values()], None),
-        ([run.facts or {} for run in runs.values()], FACTS),
-    ):
-        for name in names or dict.fromkeys(name for values in source for name in values if name not in LEFT_OUT):
+    configs, facts = [run.config or {} for run in runs.values()], [run.facts or {} for run in runs.values()]
+    # Of what is in both, such as the device, the facts have what was asked for as it came out.
+    asked = [name for values in configs for name in values if name not in (*LEFT_OUT, *FACTS)]
+    for source, names in ((configs, asked), (facts, FACTS)):
+        for name in dict.fromkeys(names):
             told = [_plain(values.get(name)) for values in source]
             if len(set(told)) > 1:
                 rows.append((name, False, [(value, "") for value in told]))

@@ -30,6 +30,8 @@ FACTS: Final = {
     "numba": "numba",
     "platform": "platform",
     "cpu": "CPU",
+    "gpu": "GPU",
+    "cuda": "CUDA or ROCm",
     "device": "device",
     "precision": "precision",
     "threads": "threads",

@@ -269,8 +269,6 @@ def _sums(block: Interval, bits: Float64Array, classes: RegionClasses | None) ->
     """Return the sums of a block, then those of its bases of each class; a base whose bits are NaN is not scored."""
     is_scored = ~np.isnan(bits)
     whole = Sums(int(is_scored.sum()), float(bits[is_scored].sum()))
-    if not np.isfinite(whole.bits):
-        raise RunError(f"{block}: the model's log-likelihoods are not finite; are its weights whole?")
     if classes is None:
         return [whole]
     of_base = classes.of(block)
@@ -322,8 +320,10 @@ def _masked(
     )
     logits = _logits_inside(model, torch.from_numpy(read), inside, max(1, chunk // len(blocks)), spill)
     bits = token_log_likelihood(logits.cpu(), targets, alphabet).double() / np.log(2)
-    if not torch.isfinite(bits[chosen]).all():
-        raise RunError(f"{blocks[0]}: the model's log-likelihoods are not finite; are its weights whole?")
+    is_bad = (chosen & ~torch.isfinite(bits)).any(1)
+    if is_bad.any():
+        block = blocks[int(is_bad.nonzero()[0])]
+        raise RunError(f"{block}: the model's log-likelihoods are not finite; are its weights whole?")
     return list(torch.where(chosen, bits, torch.nan).numpy())
 
 

@@ -96,6 +96,9 @@ def evaluate(name: str, config: EvaluateConfig, *, emit: Callable[[str], None]) 
     for file, content in files.items():
         with atomic_file(out / file) as temporary:
             temporary.write_bytes(content)
+    if CLASSES_FILE not in files:
+        # Of a result that this one replaces.
+        (out / CLASSES_FILE).unlink(missing_ok=True)
     partial.remove()
     emit(f"{out}: {', '.join(files)}")
 

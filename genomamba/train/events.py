@@ -51,7 +51,8 @@ class EventLog:
 
         folder = run / FOLDER
         try:
-            shutil.rmtree(folder, ignore_errors=True)
+            if folder.exists():
+                shutil.rmtree(folder)
             self._writer = SummaryWriter(str(folder))
         except OSError as error:
             raise RunError(f"{folder}: cannot be written ({error.strerror})") from error

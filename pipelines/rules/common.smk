@@ -36,6 +36,7 @@ GENOME = {
     "tasks": {},
     "data": {},
     "reading": {},
+    "test_data": {},
     "parts": {},
     "embed": "",
     "probe": "",
@@ -145,11 +146,12 @@ PARTS = (
     "test",
     "test_share",
     "valid_share",
+    "test_data",
     "seed",
     "near",
     "drop_leaks",
 )
-PARTS_OF_TASKS = ("split_by", "test_share", "valid_share")
+PARTS_OF_TASKS = ("split_by", "test_share", "valid_share", "test_data")
 
 
 def read_labelled(config):
@@ -184,6 +186,10 @@ def read_labelled(config):
         },
         "parts": {name: those(entry, PARTS_OF_TASKS) for name, entry in tasks.items()}
         | {name: those(entry, PARTS) for name, entry in data.items()},
+        "test_data": {
+            name: as_list(entry.get("test_data"))
+            for name, entry in (tasks | data).items()
+        },
     }
 
 
@@ -327,6 +333,13 @@ def genome_of(wildcards):
     path = str(data_of(GENOMES, wildcards.genome, wildcards.data))
     stretches = path.endswith((".bed", ".bed.gz"))
     return entry["fasta"] if stretches else []
+
+
+def classes_of(wildcards, input):
+    """Return the options by which training is told the classes of bases, whose contigs the map names."""
+    if not input.classes:
+        return []
+    return ["--classes", *input.classes, *GENOMES[wildcards.genome]["chrom_map"]]
 
 
 def reading_of(wildcards, input):

@@ -3,6 +3,9 @@ rule finetune:
     input:
         model=weights_of,
         data=lambda wildcards: data_of(GENOMES, wildcards.genome, wildcards.data),
+        test_data=lambda wildcards: GENOMES[wildcards.genome]["test_data"].get(
+            wildcards.data, []
+        ),
         fasta=genome_of,
     output:
         model="results/{genome}/finetuned/{data}/model.safetensors",

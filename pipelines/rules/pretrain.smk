@@ -22,11 +22,7 @@ rule plan_pretrain:
     params:
         fasta=lambda wildcards, input: ["--fasta", *input.fasta] if input.fasta else [],
         alphabet=lambda wildcards: GENOMES[wildcards.genome]["alphabet"],
-        classes=lambda wildcards, input: (
-            ["--classes", *input.classes, *GENOMES[wildcards.genome]["chrom_map"]]
-            if input.classes
-            else []
-        ),
+        classes=classes_of,
         options=lambda wildcards: GENOMES[wildcards.genome]["options"],
     shell:
         "genomamba pretrain {params.fasta:q} {params.classes:q} --alphabet {params.alphabet:q} {params.options}"
@@ -62,11 +58,7 @@ rule pretrain:
     params:
         fasta=lambda wildcards, input: ["--fasta", *input.fasta] if input.fasta else [],
         alphabet=lambda wildcards: GENOMES[wildcards.genome]["alphabet"],
-        classes=lambda wildcards, input: (
-            ["--classes", *input.classes, *GENOMES[wildcards.genome]["chrom_map"]]
-            if input.classes
-            else []
-        ),
+        classes=classes_of,
         options=lambda wildcards: GENOMES[wildcards.genome]["options"],
         run=subpath(output.model, parent=True),
     shell:

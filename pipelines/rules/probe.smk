@@ -4,6 +4,9 @@ rule probe:
         model=weights_of,
         cost="results/{genome}/info.json",
         data=lambda wildcards: data_of(GENOMES, wildcards.genome, wildcards.data),
+        test_data=lambda wildcards: GENOMES[wildcards.genome]["test_data"].get(
+            wildcards.data, []
+        ),
         fasta=genome_of,
     output:
         figures="results/{genome}/probed/{data}/figures.json",

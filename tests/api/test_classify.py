@@ -158,8 +158,11 @@ def test_bad_data_is_told(make, sequences, labels, told):
 
 
 def test_bad_parameters_and_models_are_told(make, trunk, texts, tmp_path):
-    for changes, told in (({"pool": "sum"}, "head.pool is 'sum'"), ({"class_weight": "even"}, "class_weight is 'even'"),
-                          ({"epochs": 0}, "epochs is 0")):  # fmt: skip
+    for changes, told in (
+        ({"pool": "most"}, "head.pool is 'most'"),
+        ({"class_weight": "even"}, "class_weight is 'even'"),
+        ({"epochs": 0}, "epochs is 0"),
+    ):
         with pytest.raises(ConfigError, match=told):
             make(**changes).fit(texts, LABELS)
     with pytest.raises(RunError, match="a model without a head"):

@@ -311,3 +311,6 @@ def test_classes_are_told_against_context(evaluate, tmp_path):
         assert sum(float(row["bits_per_base"]) * int(row["scored"]) for row in own) / scored == pytest.approx(bits)
     (line,) = (line for line in shown.splitlines() if line.split()[0] == rows[0]["class"])
     assert line.split()[1].replace(",", "") == rows[0]["scored"]
+    # A result without classes leaves no table of another one.
+    evaluate("run", *options[:-2], "--out", evaluate.out, "--force")
+    assert not (evaluate.out / "classes.tsv").exists()

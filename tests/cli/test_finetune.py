@@ -230,6 +230,29 @@ def test_labels_that_are_known_judge_what_is_said(run_folder, table, tmp_path, c
     assert capsys.readouterr().out == f"{out}: 1 rows\n"
 
 
+def test_labels_are_judged_as_the_head_has_them(trunk, tmp_path, capsys):
+    generator = np.random.default_rng(3)
+    texts = ["".join(generator.choice(list("ACGT"), 12)) for _ in range(66)]
+    # More whole numbers than are taken for classes by themselves.
+    (tmp_path / "many.tsv").write_text("sequence\tlabel\n" + "".join(f"{t}\t{i % 22}\n" for i, t in enumerate(texts)))
+    (tmp_path / "odd.tsv").write_text(
+        "sequence\tlabel\n" + "".join(f"{t}\t{i / 8 if i else 'x'}\n" for i, t in enumerate(texts))
+    )
+    quick = ("--epochs", "1", "--batch-size", "33", "--threads", "1", *ALONE)
+    data = ["--data", str(tmp_path / "many.tsv")]
+    for kind in ("single", "regression"):
+        out = str(tmp_path / kind)
+        assert main(["finetune", str(trunk), *data, "--kind", kind, "--out", out, *quick]) == 0
+        assert main(["predict", out, *data, "--threads", "1", "--out", f"{out}.tsv", "--metrics", f"{out}.m.tsv"]) == 0
+        assert ": 66 labels; figures" in capsys.readouterr().out
+        labels = [line.split("\t")[1] for line in (tmp_path / f"{kind}.tsv").read_text().splitlines()[1:]]
+        assert labels == [str(i % 22) for i in range(66)]
+    # A slip among numbers leaves no figures, and what is said is written.
+    given = ["predict", str(tmp_path / "regression"), "--data", str(tmp_path / "odd.tsv"), "--threads", "1"]
+    assert main([*given, "--out", str(tmp_path / "said.tsv")]) == 0
+    assert "odd.tsv:2: the label is 'x', expected a number" in capsys.readouterr().out
+
+
 def test_a_genome_is_predicted_window_by_window(run_folder, tmp_path, monkeypatch):
     text = "".join(np.random.default_rng(1).choice(list("ACGT"), 205))
     (tmp_path / "g.fa").write_text(f">one\n{text}\n>two\nACGTACG\n")

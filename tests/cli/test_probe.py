@@ -1,6 +1,7 @@
 """`genomamba probe`: run folders, heads that say what the probe said, folds, labels of bases, and going on."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -233,3 +234,7 @@ def test_other_data_is_of_one_model(run, table, tmp_path, capsys):
     assert "--test-data is of one model" in capsys.readouterr().err
     run(*ALONE, "--test-data", table, table, code=2)
     assert "'data' is a part already" in capsys.readouterr().err
+    # Its figures would stand in the place of those of the test part.
+    shutil.copy(table, tmp_path / "all.tsv")
+    run(*ALONE, "--test-data", tmp_path / "all.tsv", code=2)
+    assert "'all' is a part already" in capsys.readouterr().err

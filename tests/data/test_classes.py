@@ -48,6 +48,14 @@ GTF = """one\tx\ttranscript\t2\t20\t.\t+\t.\tgene_id "g"; transcript_id "t";
 one\tx\tCDS\t3\t8\t.\t+\t0\tgene_id "g"; transcript_id "t";
 one\tx\tCDS\t13\t16\t.\t+\t0\tgene_id "g"; transcript_id "t";
 """
+ENDS = """##gff-version 3
+one\tx\tmRNA\t2\t22\t.\t+\t.\tID=t
+one\tx\tfive_prime_UTR\t2\t4\t.\t+\t.\tParent=t
+one\tx\tfive_prime_UTR\t8\t9\t.\t+\t.\tParent=t
+one\tx\tCDS\t10\t12\t.\t+\t0\tParent=t
+one\tx\tCDS\t15\t17\t.\t+\t0\tParent=t
+one\tx\tthree_prime_UTR\t18\t22\t.\t+\t.\tParent=t
+"""
 
 
 @pytest.mark.parametrize(
@@ -57,8 +65,10 @@ one\tx\tCDS\t13\t16\t.\t+\t0\tgene_id "g"; transcript_id "t";
         ("a.gff3", GFF3, "ngeeCCCCiiiiCCeeggggnnnnn"),
         # No exon is listed: what lies between the coding parts is the intron.
         ("a.gtf", GTF, "ngCCCCCCiiiiCCCCggggnnnnn"),
+        # Untranslated ends in place of exons, one of them cut by an intron.
+        ("ends.gff3", ENDS, "neeeiiieeCCCiiCCCeeeeennn"),
     ],
-    ids=["gff3", "gtf"],
+    ids=["gff3", "gtf", "ends"],
 )
 def test_an_annotation_by_hand(name, text, expected, made_genome, tmp_path):
     genome = made_genome({"one": "A" * 25})

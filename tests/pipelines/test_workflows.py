@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from genomamba.classify.config import PartsConfig, TaskConfig
 from genomamba.cli.main import main
+from genomamba.settings import settings_of
 from genomamba.workflow.config import GIVEN, WORKFLOWS
 from genomamba.workflow.folder import pipelines_folder, set_up, snakefile_of
 from genomamba.workflow.schema import schema_of, schema_text
@@ -148,14 +150,14 @@ def test_a_fault_of_labelled_data_is_one_line(common, settings, message):
 
 
 def test_settings_of_labelled_data_go_to_the_commands_that_take_them(tmp_path, call):
-    for name in ("a b.fa", "genes.gff3", "peaks.bed", "ours.tsv"):
+    for name in ("a b.fa", "genes.gff3", "peaks.bed", "ours.tsv", "theirs.tsv", "b c.tsv"):
         (tmp_path / name).write_text("")
     config = {"fasta": "a b.fa", "model": "someone/model", "gff": "genes.gff3", "embed": {}, "probe": {}}
     config["finetune"] = {"epochs": 2}
-    config["tasks"] = {"coding": {"feature": "CDS", "seed": 4, "test_share": 0.3}}
+    config["tasks"] = {"coding": {"feature": "CDS", "seed": 4, "test_share": 0.3, "test_data": ["theirs.tsv"]}}
     config["data"] = {
         "peaks": {"data": "peaks.bed", "label_column": "kind", "test": ["chr2"]},
-        "ours": {"data": "ours.tsv", "split_by": "group"},
+        "ours": {"data": "ours.tsv", "split_by": "group", "test_data": ["theirs.tsv", "b c.tsv"]},
     }
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     options = ("--dry-run", "--printshellcmds", "--configfile", "config.yaml")
@@ -168,16 +170,22 @@ def test_settings_of_labelled_data_go_to_the_commands_that_take_them(tmp_path, c
         ("embed", tasks): f"{model} {tasks} --threads",
         ("embed", "peaks.bed"): f"{model} peaks.bed --fasta 'a b.fa' --label-column=kind --threads",
         ("embed", "ours.tsv"): f"{model} ours.tsv --threads",
-        ("probe", tasks): f"{model} {tasks} --test-share=0.3 --threads",
+        ("probe", tasks): f"{model} {tasks} --test-data theirs.tsv --test-share=0.3 --threads",
         ("probe", "peaks.bed"): f"{model} peaks.bed --fasta 'a b.fa' --label-column=kind --test chr2 --threads",
-        ("probe", "ours.tsv"): f"{model} ours.tsv --split-by=group --threads",
-        ("finetune", tasks): f"{model} {tasks} --test-share=0.3 --epochs=2 --threads",
+        ("probe", "ours.tsv"): f"{model} ours.tsv --split-by=group --test-data theirs.tsv 'b c.tsv' --threads",
+        ("finetune", tasks): f"{model} {tasks} --test-data theirs.tsv --test-share=0.3 --epochs=2 --threads",
         ("finetune", "peaks.bed"): f"{model} peaks.bed --fasta 'a b.fa' --label-column=kind --test chr2 --epochs=2",
-        ("finetune", "ours.tsv"): f"{model} ours.tsv --split-by=group --epochs=2 --threads",
+        ("finetune", "ours.tsv"): f"{model} ours.tsv --split-by=group --test-data theirs.tsv 'b c.tsv' --epochs=2",
     }
     assert set(made) == {*expected, ("index", ""), ("info", "")}
     for key, part in expected.items():
         assert part in made[key], key
+
+
+def test_every_setting_of_parts_is_known_for_one(common):
+    parts, of_task = ({*settings_of(one)} - GIVEN for one in (PartsConfig, TaskConfig))
+    assert set(common.PARTS) == parts
+    assert set(common.PARTS_OF_TASKS) == parts - of_task
 
 
 def test_settings_become_options(common):

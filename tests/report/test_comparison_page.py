@@ -50,6 +50,19 @@ def test_figures_settings_and_the_best_run(text_of):
     assert "<script" not in page
 
 
+def test_what_is_a_setting_and_a_fact_stands_there_once(text_of):
+    page = text_of(
+        first={"config": {"device": "auto", "precision": "float32"}},
+        second={
+            "config": {"device": "cuda", "precision": "bfloat16"},
+            "facts": {"device": "cuda:0", "precision": "bfloat16", "gpu": "An Example GPU"},
+        },
+    )
+    assert cells(page, "device") == ["cpu", "cuda:0"]
+    assert cells(page, "precision") == ["float32", "bfloat16"]
+    assert cells(page, "gpu") == ["\u2013", "An Example GPU"]
+
+
 def test_parts_that_one_run_lacks_are_dashes(text_of):
     one = {"by_class": {"exon": {"bases": 70, "bits_per_base": 1.5}, "other": {"bases": 30, "bits_per_base": 1.9}}}
     other = {"by_class": {"exon": {"bases": 70, "bits_per_base": 1.25}}}
