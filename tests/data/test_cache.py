@@ -9,6 +9,7 @@ import pickle
 import zlib
 
 import numpy as np
+import platformdirs
 import pytest
 
 from genomamba.alphabet import get_alphabet
@@ -139,7 +140,7 @@ def test_where_caches_go(fasta, tmp_path, monkeypatch, caplog):
     assert build_cache(fasta, dna, cache_dir=tmp_path / "c", progress=False).path.parent == tmp_path / "c"
     monkeypatch.delenv("GENOMAMBA_CACHE_DIR")
     (tmp_path / "file").touch()
-    monkeypatch.setattr(folders_module, "user_cache_path", lambda name: tmp_path / "file" / name)
+    monkeypatch.setattr(platformdirs, "user_cache_path", lambda name: tmp_path / "file" / name)
     monkeypatch.setattr(folders_module.tempfile, "gettempdir", lambda: str(tmp_path))
     assert build_cache(fasta, dna, progress=False).path.parent == tmp_path / f"genomamba-{os.getuid()}"
     assert [r.message for r in caplog.records if "caches go to" in r.message]
