@@ -58,7 +58,7 @@ REFUSALS = {
     ),
     "far option": (["report", "run", "--zzz"], "unrecognised option --zzz; see genomamba report -h"),
     "stray file": (["pretrain", "a.fa"], "unexpected argument 'a.fa'; did you mean --fasta a.fa?"),
-    "stray word": (["report", "run", "other"], "unexpected argument 'other'; see genomamba report -h"),
+    "stray word": (["info", "run", "other"], "unexpected argument 'other'; see genomamba info -h"),
     "no value": (["pretrain", "--context"], "--context: expected one argument; see genomamba pretrain -h"),
     "no run": (["report"], "the following arguments are required: RUN; see genomamba report -h"),
     "bad value": (["pretrain", "--context", "big"], "--context is 'big'; it must be a whole number"),
