@@ -23,7 +23,9 @@ SPLITS: Final = {"valid": "validation", "test": "test"}
 PARTS: Final = {"by_genome": "genome", "by_class": "region class"}
 # Where a run is and how it was started says nothing of what came of it.
 LEFT_OUT: Final = frozenset({"out", "resume", "force", "dry_run", "cache_dir", "tensorboard"})
-FACTS: Final = ("genomamba", "commit", "torch", "cpu", "gpu", "cuda", "device", "precision", "threads")
+FACTS: Final = (
+    "genomamba", "commit", "torch", "cpu", "gpu", "cuda", "device", "precision", "threads", "processes", "parallel",
+)  # fmt: skip
 NONE: Final = "\u2013"
 
 Named = Mapping[str, RunFiles]

@@ -35,6 +35,8 @@ FACTS: Final = {
     "device": "device",
     "precision": "precision",
     "threads": "threads",
+    "processes": "processes",
+    "parallel": "parted as",
 }
 TIMES: Final = {"started": "started", "finished": "ended"}
 

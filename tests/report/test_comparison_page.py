@@ -55,12 +55,13 @@ def test_what_is_a_setting_and_a_fact_stands_there_once(text_of):
         first={"config": {"device": "auto", "precision": "float32"}},
         second={
             "config": {"device": "cuda", "precision": "bfloat16"},
-            "facts": {"device": "cuda:0", "precision": "bfloat16", "gpu": "An Example GPU"},
+            "facts": {"device": "cuda:0", "precision": "bfloat16", "gpu": "An Example GPU", "processes": 2},
         },
     )
     assert cells(page, "device") == ["cpu", "cuda:0"]
     assert cells(page, "precision") == ["float32", "bfloat16"]
     assert cells(page, "gpu") == ["\u2013", "An Example GPU"]
+    assert cells(page, "processes") == ["\u2013", "2"]
 
 
 def test_parts_that_one_run_lacks_are_dashes(text_of):
