@@ -52,8 +52,8 @@ class DeviceDefaults:
     workers: int
 
 
-# On a GPU a batch is 2.3 GiB in bfloat16, and fills it; what four processes have read ahead, 20 MiB, fits the 64 MiB of
-# shared memory that a container has unless told otherwise.
+# On a GPU a batch is reckoned to take 2.3 GiB in bfloat16; what four processes have read ahead, 20 MiB, fits the 64 MiB
+# of shared memory that a container has unless told otherwise.
 DEVICE_DEFAULTS: Final = {
     "cpu": DeviceDefaults("tiny", 1_024, 8_192, 0),
     "cuda": DeviceDefaults("small", 1_024, 131_072, 4),
