@@ -76,7 +76,8 @@ def settings_of_all(home: Path, options: argparse.Namespace) -> dict[str, Any]:
     training = {"max_steps": options.steps, "valid_every": max(1, options.steps // 4), "test": options.test}
     example = yaml.safe_load((home / "config/config.yaml").read_text())["pretrain"]
     return {
-        "name": "genome", "fasta": [str(options.fasta.resolve())], "gff": str(options.gff.resolve()),
+        "name": "genome", "fasta": [str(options.fasta.resolve())],
+        "gff": str(options.gff.resolve()), "classes": str(options.gff.resolve()),
         "shard_records": 500, "track_bases": 4_000_000, "threads": options.threads,
         "pretrain": ({"preset": options.preset} if options.preset else example) | training,
         "evaluate": {"contexts": [1024, 8192], "blocks": 32}, "score": {"context": 1024, "horizon": 128},
