@@ -98,23 +98,27 @@ class _SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "network_")
         return predict_logits(self.network_, _sequence_list(sequences, self.network_.model_config.alphabet))
 
-    def save(self, folder: str | Path) -> None:
+    def save(self, folder: str | Path, *, force: bool = False) -> None:
         """Write what was fitted into a folder, without pickle: `load` and `genomamba predict` read it.
 
         Parameters
         ----------
         folder : str or Path
             Made where it is not there.
+        force : bool
+            Write into a folder that holds files already, over those of the same names.
 
         Raises
         ------
         RunError
-            Where it cannot be written.
+            Where the folder is not empty, or cannot be written.
         """
         check_is_fitted(self, "network_")
         path = Path(folder)
         try:
             path.mkdir(parents=True, exist_ok=True)
+            if not force and any(path.iterdir()):
+                raise RunError(f"{path}: is not empty; give force=True to write over it, or another folder")
         except OSError as error:
             raise RunError(f"{path}: cannot be made ({error.strerror}); name another folder") from error
         given = self.get_params()

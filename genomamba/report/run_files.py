@@ -66,10 +66,12 @@ def read_run(folder: Path) -> RunFiles:
     Raises
     ------
     RunError
-        Where the folder is absent or holds no file of a run, or where one of them is damaged.
+        Where the folder is absent, or holds no file of a pretraining, or where one of them is damaged.
     """
     if not folder.is_dir():
         raise RunError(f"{folder}: no such folder; give the run folder that pretrain wrote")
+    if (folder / "data.yaml").is_file():
+        raise RunError(f"{folder}: holds a classifier, whose page was written with it; give run folders of pretrain")
     missing = {name: loss for name, loss in MISSING.items() if not (folder / name).is_file()}
     if len(missing) == len(MISSING):
         raise RunError(

@@ -74,7 +74,7 @@ class RunFolder:
         Raises
         ------
         RunError
-            Where a run that goes on was started on other bases.
+            Where a run that goes on was started on other bases, or with another model.
         """
         before = _facts(self.path)
         session = {"command": command, "started": now()}
@@ -88,9 +88,19 @@ class RunFolder:
                         f"{one['path']}: its content is not what {self.path} was started on; "
                         "bring that back, or start anew with --force or another --out"
                     )
+            self._check_model(before.get("model"), facts.get("model"))
             sessions = [*before["sessions"], session]
         values = {**environment_facts(), **sessions[0], "finished": None, "status": "running", "sessions": sessions}
         write_json(self.path / "run.json", values | {"inputs": inputs} | facts)
+
+    def _check_model(self, before: str | None, now_is: str | None) -> None:
+        """Raise `RunError` where a run of one model would go on with another; names on the hub have no path."""
+        if before is None or now_is is None or Path(before).resolve() == Path(now_is).resolve():
+            return
+        raise RunError(
+            f"{self.path}: the run was started with the model {before}, now it is {now_is}; "
+            "leave it as it was, or start anew with --force or another --out"
+        )
 
     def write_config(self, config: Any, name: str = "config.yaml") -> None:
         """Write settings as YAML; of a pretraining, `--config` takes config.yaml back.

@@ -98,6 +98,9 @@ def test_what_was_saved_comes_back(make, texts, kind, tmp_path):
 def test_the_network_under_a_head_is_a_model_by_itself(make, texts, tmp_path):
     fitted = make(epochs=1).fit(texts, LABELS)
     fitted.save(tmp_path / "saved")
+    with pytest.raises(RunError, match="is not empty; give force=True"):
+        fitted.save(tmp_path / "saved")
+    fitted.save(tmp_path / "saved", force=True)
     model = genomamba.from_pretrained(tmp_path / "saved")
     expected = fitted.network_.network.state_dict()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in model.network.state_dict().items())

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -99,6 +100,13 @@ def test_a_killed_run_goes_on_to_the_same_bits(trunk, table, tmp_path, monkeypat
     assert "--resume goes on with it" in capsys.readouterr().err
     assert main([*given, "--out", str(tmp_path / "killed"), "--resume", "--dropout", "0.2"]) == 1
     assert "the run was started with --dropout 0.3" in capsys.readouterr().err
+    other = tmp_path / "other"
+    shutil.copytree(trunk, other)
+    assert main(["finetune", str(other), *given[2:], "--out", str(tmp_path / "killed"), "--resume"]) == 1
+    assert f"the run was started with the model {trunk}, now it is {other}" in capsys.readouterr().err
+    # The pages of classifiers are not those of pretraining.
+    assert main(["report", str(tmp_path / "unbroken")]) == 1
+    assert "holds a classifier, whose page was written with it" in capsys.readouterr().err
     assert main([*given, "--out", str(tmp_path / "killed"), "--resume"]) == 0
     assert weights(tmp_path / "killed") == weights(tmp_path / "unbroken")
     assert heads(tmp_path / "killed") == heads(tmp_path / "unbroken")
