@@ -12,6 +12,8 @@ rule make_task:
         "benchmarks/make_task/{genome}.{task}.tsv"
     wildcard_constraints:
         task=r"[^/]+",
+    # Before a model is trained for hours: an annotation of another genome is found here.
+    priority: 1
     conda:
         "../envs/genomamba.yaml"
     threads: 1
