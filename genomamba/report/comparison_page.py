@@ -15,7 +15,7 @@ from genomamba.files import atomic_file
 from genomamba.report import words
 from genomamba.report.classifier_page import Section, templates
 from genomamba.report.part_plots import draw_curves
-from genomamba.report.run_files import Curve, RunFiles, read_run
+from genomamba.report.run_files import Curve, RunFiles, read_pretraining
 
 __all__ = ["write_comparison"]
 
@@ -49,7 +49,7 @@ def write_comparison(folders: Sequence[Path], path: Path) -> Path:
     real = [folder.resolve() for folder in folders]
     if twice := [folder for folder in folders if real.count(folder.resolve()) > 1]:
         raise RunError(f"{twice[0]}: is given twice; name each run once")
-    runs = dict(zip(_names(real), map(read_run, folders), strict=True))
+    runs = dict(zip(_names(real), map(read_pretraining, folders), strict=True))
     page = templates().get_template("comparison.html.jinja").render(
         names=list(runs),
         verdict=_verdict(runs),

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from genomamba.files import atomic_file
 from genomamba.report import plots, words
 from genomamba.report.part_plots import PartCost, draw_curves, draw_parts
-from genomamba.report.run_files import RunFiles, read_run
+from genomamba.report.run_files import RunFiles, read_pretraining
 
 __all__ = ["write_report"]
 
@@ -63,7 +63,7 @@ def write_report(run: Path, path: Path | None = None) -> Path:
     RunError
         Where the folder is no run folder, a file in it is damaged, or the page cannot be written.
     """
-    page = render(read_run(run))
+    page = render(read_pretraining(run))
     path = path or run / FILE_NAME
     with atomic_file(path) as temporary:
         temporary.write_text(page, encoding="utf-8")

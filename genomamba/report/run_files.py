@@ -14,7 +14,7 @@ import yaml
 from genomamba.errors import RunError
 from genomamba.files import read_json
 
-__all__ = ["Curve", "RunFiles", "read_rows", "read_run"]
+__all__ = ["Curve", "RunFiles", "read_pretraining", "read_rows", "read_run"]
 
 Curve = dict[str, npt.NDArray[np.float64]]
 """Columns of the rows of one kind; NaN where a row has no value."""
@@ -60,6 +60,19 @@ class RunFiles:
     missing: dict[str, str]
 
 
+def read_pretraining(folder: Path) -> RunFiles:
+    """Read a run folder of a pretraining, to report on it.
+
+    Raises
+    ------
+    RunError
+        As `read_run` does, and where the folder holds a classifier.
+    """
+    if (folder / "data.yaml").is_file():
+        raise RunError(f"{folder}: holds a classifier, whose page was written with it; give run folders of pretrain")
+    return read_run(folder)
+
+
 def read_run(folder: Path) -> RunFiles:
     """Read a run folder.
 
@@ -70,8 +83,6 @@ def read_run(folder: Path) -> RunFiles:
     """
     if not folder.is_dir():
         raise RunError(f"{folder}: no such folder; give the run folder that pretrain wrote")
-    if (folder / "data.yaml").is_file():
-        raise RunError(f"{folder}: holds a classifier, whose page was written with it; give run folders of pretrain")
     missing = {name: loss for name, loss in MISSING.items() if not (folder / name).is_file()}
     if len(missing) == len(MISSING):
         raise RunError(
