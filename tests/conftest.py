@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -15,6 +16,10 @@ import torch
 # Without a GPU the Triton kernels run in Triton's interpreter, which has to be chosen before Triton is imported.
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
+    with contextlib.suppress(ImportError):
+        import interpreter
+
+        interpreter.patch_language_once_a_launch()
 
 
 @pytest.fixture(autouse=True, scope="session")
