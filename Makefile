@@ -8,10 +8,11 @@ GPU_PYTHON ?= python3
 RUN_GPU = BENCHMARK_RESULTS=$(OUT) PYTHONPATH=.:kernels:tests $(GPU_PYTHON)
 # As the lower bound in pyproject.toml; a test compares them.
 OLDEST_TRITON = 3.5.0
+SIDE_BY_SIDE = -n logical --maxprocesses 4 --dist worksteal
 PIP_INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-slow lint types layers docs aot aot-all wheel-check bench gpu gpu-long gpu-peers gpu-train clean
+.PHONY: help demo test test-thorough test-slow lint types layers docs aot aot-all wheel-check bench gpu gpu-long gpu-peers gpu-train clean
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -30,7 +31,10 @@ demo: .venv/installed ## train on three yeasts, compare with Markov models, writ
 	.venv/bin/genomamba pretrain --max-minutes 1.5 --out runs/demo --force
 
 test: .venv/installed-dev ## quick tests, on up to four cores
-	.venv/bin/python -m pytest -n logical --maxprocesses 4 --dist worksteal
+	.venv/bin/python -m pytest $(SIDE_BY_SIDE)
+
+test-thorough: .venv/installed-dev ## the tests that take seconds each: GPU kernels in Triton's interpreter, several processes
+	.venv/bin/python -m pytest -m 'thorough and not slow' $(SIDE_BY_SIDE)
 
 test-slow: .venv/installed-dev ## the tests that take minutes each
 	.venv/bin/python -m pytest -m slow

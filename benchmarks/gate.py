@@ -25,12 +25,13 @@ def main() -> None:
     parser.add_argument("--select", default="triton", help="tests to run, as pytest's -k takes it (default: triton)")
     options = parser.parse_args()
     if not torch.cuda.is_available():
-        sys.exit("no GPU is to be seen by PyTorch; `make test` runs these tests in Triton's interpreter")
+        sys.exit("no GPU is to be seen by PyTorch; `make test-thorough` runs these tests in Triton's interpreter")
     start = time.perf_counter()
     count = options.processes
     running = [
         subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-q", "--tb=short", "-k", options.select, f"--share={i}/{count}", TESTS],
+            [sys.executable, "-m", "pytest", "-q", "--tb=short", "-m", "not slow", "-k", options.select,
+             f"--share={i}/{count}", TESTS],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )
         for i in range(count)

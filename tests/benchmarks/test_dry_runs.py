@@ -24,6 +24,7 @@ def run(name, *options, folder):
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton is not installed")
 @pytest.mark.parametrize(
     "command", [pytest.param(command, marks=pytest.mark.slow if command in SLOW else ()) for command in LINES]

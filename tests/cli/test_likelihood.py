@@ -304,6 +304,7 @@ def test_each_thing_that_numbers_depend_on_is_told_apart(likelihood, monkeypatch
     assert "an interrupted command left it, with model " in likelihood.shown().err
 
 
+@pytest.mark.thorough
 def test_a_killed_process_is_gone_on_with(trained_on, tmp_path):
     def command(name):
         return [

@@ -269,10 +269,16 @@ def _run(
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave Triton walking backwards to the slow suite: the interpreter takes seconds a case, and in the quick one
+    """Keep in the quick suite, of what takes seconds in the interpreter, how exact the kernels are.
+
+    What else Triton does is left to the thorough one, and walking backwards to the slow one, since
     `test_reverse_is_flip_scan_flip` holds it to the walk forwards.
     """
+    if not is_interpreted("triton"):
+        return
     for item in items:
-        is_here = item.path.parent == Path(__file__).parent
-        if is_here and {"triton", "backwards"} <= {*re.split(r"[\[\]-]", item.name)} and is_interpreted("triton"):
-            item.add_marker(pytest.mark.slow)
+        if item.path.parent == Path(__file__).parent and "triton" in item.name:
+            if {"triton", "backwards"} <= {*re.split(r"[\[\]-]", item.name)}:
+                item.add_marker(pytest.mark.slow)
+            elif "as_exact" not in item.name:
+                item.add_marker(pytest.mark.thorough)

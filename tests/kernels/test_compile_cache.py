@@ -54,6 +54,7 @@ def call(kernel):
     return sum(kernel.stats.cache_hits.values())
 
 
+@pytest.mark.thorough
 def test_second_process_compiles_nothing_where_home_cannot_be_written(tmp_path):
     # Below a file there can be no folder, whoever asks.
     environment = {"HOME": "/dev/null/home", "XDG_CACHE_HOME": "/dev/null/cache", "TMPDIR": str(tmp_path)}
@@ -72,6 +73,7 @@ def test_what_lies_in_a_folder_that_cannot_be_written_is_read(folder, tmp_path, 
     assert call(compiled()) == 1
 
 
+@pytest.mark.thorough
 def test_what_was_compiled_for_lack_of_a_folder_goes_with_the_process(tmp_path):
     # Below a file there can be no folder, whoever asks.
     process = run({"GENOMAMBA_CACHE_DIR": "/dev/null/cache", "TMPDIR": str(tmp_path)})

@@ -111,6 +111,7 @@ sys.exit(os.waitstatus_to_exitcode(status) or (0 if all(map(torch.equal, again, 
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.thorough
 def test_a_forked_child_computes_as_its_parent():
     done = subprocess.run([sys.executable, "-c", FORK], timeout=120, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

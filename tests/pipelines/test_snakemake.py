@@ -16,6 +16,7 @@ PIPELINES = Path(__file__).parents[2] / "pipelines"
 BIN = Path(sys.executable).parent
 
 pytest.importorskip("snakemake", reason="the pipelines extra is not installed")
+pytestmark = pytest.mark.thorough
 
 
 def run(*command, folder):

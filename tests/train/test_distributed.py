@@ -96,6 +96,7 @@ def slow_steps(make_config):
     return make
 
 
+@pytest.mark.thorough
 def test_a_signal_to_one_ends_all_and_one_process_goes_on(slow_steps, make_trainer, config_file, tmp_path):
     whole = make_trainer(slow_steps(out=str(tmp_path / "whole")))
     whole.train()
@@ -117,6 +118,7 @@ def test_a_signal_to_one_ends_all_and_one_process_goes_on(slow_steps, make_train
     assert_alike(folder, losses(whole.folder.path))
 
 
+@pytest.mark.thorough
 def test_two_processes_go_on_from_one(slow_steps, make_trainer, config_file, tmp_path):
     config = slow_steps(checkpoint_every=1, keep=30)
     whole = make_trainer(config)

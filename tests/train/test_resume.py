@@ -13,8 +13,16 @@ from genomamba.train.resume import best_checkpoint, checkpoints
 from runs import assert_same, fingerprint
 
 
-@pytest.mark.parametrize("objective", ["next_token", "masked"])
-@pytest.mark.parametrize("workers", [0, 2], ids=["0-workers", "2-workers"])
+@pytest.mark.parametrize(
+    ("workers", "objective"),
+    [
+        pytest.param(0, "next_token"),
+        *(
+            pytest.param(*case, marks=pytest.mark.thorough)
+            for case in ((0, "masked"), (2, "next_token"), (2, "masked"))
+        ),
+    ],
+)
 def test_resume_at_every_step_is_bit_equal(make_config, make_trainer, tmp_path, objective, workers):
     config = make_config(objective=objective, workers=workers, checkpoint_every=1, keep=30, strand="random")
     unbroken = make_trainer(config)

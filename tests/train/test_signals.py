@@ -129,6 +129,7 @@ def test_asked_to_leave_it_writes_a_checkpoint_and_leaves(command, tmp_path, num
     assert final_state(folder)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("number", "code"),
     [
@@ -147,6 +148,7 @@ def test_workers_do_not_see_what_a_terminal_or_a_cluster_sends_to_all(command, t
     assert json.loads((folder / "run.json").read_text())["status"] == "stopped"
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system does not show the masks of processes")
 def test_processes_that_serve_the_run_take_none_of_its_signals_and_end_with_it(command, tmp_path):
     process = start_and_wait_for(command("run", "--workers", "2"), tmp_path / "run", 2, start_new_session=True)
@@ -166,6 +168,7 @@ def test_processes_that_serve_the_run_take_none_of_its_signals_and_end_with_it(c
         assert all(mask >> (number - 1) & 1 for mask in masks.values()), number
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="this system has no SIGUSR1")
 def test_usr1_writes_a_checkpoint_and_goes_on(command, tmp_path):
     folder = tmp_path / "run"

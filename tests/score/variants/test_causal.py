@@ -19,7 +19,9 @@ from toys import MarkovModel, RecallingModel, dna_table
 SETTINGS = CausalSettings(context=256, horizon=100)
 
 
-@pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
+@pytest.fixture(
+    params=[pytest.param(1, id="one thread"), pytest.param(2, id="two threads", marks=pytest.mark.thorough)]
+)
 def threads(request):
     before = torch.get_num_threads()
     set_threads(request.param)
