@@ -15,12 +15,13 @@ replaces it is read once more.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import threading
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import accumulate, repeat
 from multiprocessing import get_context, resource_tracker
@@ -293,12 +294,25 @@ class _LeaveWith:
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
-        while True:
-            time.sleep(1)
-            try:
-                os.kill(self._pid, 0)
-            except ProcessLookupError:
-                os._exit(1)
+        with suppress(ProcessLookupError):
+            if not self._waited():
+                while True:
+                    time.sleep(1)
+                    os.kill(self._pid, 0)
+        os._exit(1)
+
+    def _waited(self) -> bool:
+        """Wait for the end of the main process, and say so; False where the system cannot.
+
+        Signal 0 reaches a process that has ended as long as nobody has asked for its exit code.
+        """
+        try:
+            select.select([os.pidfd_open(self._pid)], [], [])
+        except ProcessLookupError:
+            raise
+        except (AttributeError, OSError):
+            return False
+        return True
 
 
 class _Batches:

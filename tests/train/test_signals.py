@@ -160,8 +160,7 @@ def test_processes_that_serve_the_run_take_none_of_its_signals_and_end_with_it(c
                 kept_off = re.findall(r"Sig(?:Blk|Ign):\s*(\w+)", status.read_text())
                 masks[pid] = int(kept_off[0], 16) | int(kept_off[1], 16)
     process.kill()
-    process.wait()
-    # Ends when the last process that holds the pipe does.
+    # Ends when the last process that holds the pipe does, and asks only then for the exit code of the one killed.
     process.communicate(timeout=30)
     assert len(masks) >= 3
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
