@@ -67,7 +67,7 @@ class OfClasses(ClassifierMixin):  # type: ignore[misc]
         except TypeError:
             kinds = ", ".join(sorted({type(label).__name__ for label in given}))
             raise ValueError(
-                f"Input y must be uniformly strings or numbers, and it has {kinds}; give each row a label, or leave it out"
+                f"Input y must be uniformly strings or numbers; it has {kinds}; give each row a label, or leave it out"
             ) from None
         if len(self.classes_) < fewest:
             raise DataError(f"every label is {str(self.classes_[0])!r}; two classes are needed to tell them apart")
