@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from torch import Tensor
 
 from genomamba.alphabet import get_alphabet
@@ -68,8 +67,6 @@ class _SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         settings = self._settings()
         network = load_network(self.model, random_weights=self.random_weights, seed=self.seed)
         given = _sequence_list(sequences, network.config.alphabet)
-        if len(given) != len(labels.values):
-            raise DataError(f"{len(given):,} sequences and {len(labels.values):,} labels were given; give one each")
         train, judge = self._parts(labels, len(given), valid)
         strand: HeadStrand | None = "both" if self.strand == "random" else self.strand
         config = head_config(
@@ -258,11 +255,15 @@ class SequenceClassifier(OfClasses, _SequenceEstimator):
         ------
         DataError
             For a sequence that cannot be read, and where one class alone is there.
+        ValueError
+            Where X, y and weights are not equally many, or a label is missing.
         ConfigError, RunError
             For parameters and models that cannot be used.
         """
         if self.class_weight not in (None, "balanced"):
             raise ConfigError(f"is {self.class_weight!r}; it must be None or 'balanced'", option="class_weight")
+        X = _as_list(X)
+        check_consistent_length(X, y, sample_weight)
         values = self._take_classes(y)
         kind: Kind = "multi" if self._several else "single"
         values = values.astype(np.uint8 if self._several else np.int32)
@@ -337,6 +338,8 @@ class SequenceRegressor(RegressorMixin, _SequenceEstimator):  # type: ignore[mis
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, valid: Any = None) -> Self:
         """Train; parameters and errors as of `SequenceClassifier.fit`, with finite numbers for labels."""
+        X = _as_list(X)
+        check_consistent_length(X, y, sample_weight)
         values = np.asarray(y, np.float64)
         if values.ndim != 1 or not np.isfinite(values).all():
             raise DataError(f"labels have the shape {values.shape}; give a finite number for each sequence")
@@ -353,18 +356,21 @@ class SequenceRegressor(RegressorMixin, _SequenceEstimator):  # type: ignore[mis
             raise RunError(f"{name}: its head is of kind {built.config.kind}; a SequenceRegressor tells numbers")
 
 
-def _sequence_list(sequences: Any, alphabet: str) -> SequenceList:
+def _as_list(sequences: Any) -> list[Any]:
     if isinstance(sequences, str | bytes):
         raise DataError("one text was given; give a list of sequences")
-    given: Sequence[Any] = list(sequences)
+    if not (given := list(sequences)):
+        raise DataError("no sequence was given; give one at least")
+    return given
+
+
+def _sequence_list(sequences: Any, alphabet: str) -> SequenceList:
     builder = SequenceListBuilder(get_alphabet(alphabet))
-    for number, text in enumerate(given):
+    for number, text in enumerate(_as_list(sequences)):
         if not isinstance(text, str):
             raise DataError(f"sequence {number} is of type {type(text).__name__}; it must be text")
         try:
             builder.add(text)
         except DataError as error:
             raise DataError(f"sequence {number}: {error}") from None
-    if not given:
-        raise DataError("no sequence was given; give one at least")
     return builder.build()

@@ -50,13 +50,25 @@ class OfClasses(ClassifierMixin):  # type: ignore[misc]
         ------
         DataError
             Where there are fewer.
+        ValueError
+            Where a label is missing, or of another type than the others; of several a row, where one is not 0 or 1.
         """
         given = np.asarray(y)
         self._several = given.ndim == 2
         if self._several:
+            if not np.isin(given, (0, 1)).all():
+                raise ValueError("y has two dimensions, and not all of it is 0 or 1; give 0 or 1 for each class")
             self.classes_ = np.arange(given.shape[1])
             return given
-        self.classes_, codes = np.unique(given, return_inverse=True)
+        if given.dtype.kind == "f" and np.isnan(given).any():
+            raise ValueError("Input y contains NaN; give each row a label, or leave it out")
+        try:
+            self.classes_, codes = np.unique(given, return_inverse=True)
+        except TypeError:
+            kinds = ", ".join(sorted({type(label).__name__ for label in given}))
+            raise ValueError(
+                f"Input y must be uniformly strings or numbers; it has {kinds}; give each row a label, or leave it out"
+            ) from None
         if len(self.classes_) < fewest:
             raise DataError(f"every label is {str(self.classes_[0])!r}; two classes are needed to tell them apart")
         return codes

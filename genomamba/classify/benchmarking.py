@@ -133,7 +133,7 @@ def benchmark(
             results.append(TaskResult.of(task.name, figures, config))
         except GenomambaError as error:
             failed[task.name] = str(error)
-            emit(f"{task.name}: {error}")
+            emit(f"{task.name}, by --protocol {config.protocol}: {error}")
         except (KeyboardInterrupt, SystemExit):
             folder.finish(status="stopped")
             raise
@@ -185,7 +185,7 @@ class _Runner:
         given = dataclasses.replace(self.method, out=str(out), resume=facts is not None, force=False)
         data = dataclasses.replace(self.data, data=str(task.path))
         if isinstance(given, FinetuneConfig):
-            return finetune(self.model, given, data, self.parts, command=self.command, emit=self.emit)
+            return finetune(self.model, given, data, self.parts, command=self.command, emit=self.emit, test_needed=True)
         probe(self.model, given, data, self.parts, command=self.command, emit=self.emit)
         return 0
 

@@ -62,6 +62,7 @@ def finetune(
     *,
     command: str,
     emit: Callable[[str], None],
+    test_needed: bool = False,
 ) -> int:
     """Train a head over a model, and leave a run folder that is a model with a head.
 
@@ -77,6 +78,8 @@ def finetune(
         The command line, for run.json.
     emit : callable
         Takes each line or block that people are to read.
+    test_needed : bool
+        Refuse data of which nothing tests.
 
     Returns
     -------
@@ -97,7 +100,7 @@ def finetune(
     shape = network_config(name, revision=config.revision, alphabet=config.alphabet)
     trials = load_trials(
         data_config, parts, get_alphabet(shape.alphabet), folds=config.folds, repeats=config.repeats,
-        redraw=config.redraw_valid, emit=emit,
+        redraw=config.redraw_valid, test_needed=test_needed, emit=emit,
     )  # fmt: skip
     if len(config.learning_rate) > 1 and not trials.each[0].valid.size:
         raise ConfigError("--learning-rate has several values, and nothing validates to choose by; give --valid-share")

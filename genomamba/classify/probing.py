@@ -73,10 +73,9 @@ def probe(
     device = prepare_passes(config.device, config.threads)
     shape = network_config(name, revision=config.revision, alphabet=config.alphabet)
     trials = load_trials(
-        data_config, parts, get_alphabet(shape.alphabet), folds=config.folds, repeats=config.repeats, emit=emit
-    )
-    if not trials.tested.size:
-        raise ConfigError("nothing tests, so there is nothing to compare; give --test-share, --test or --folds")
+        data_config, parts, get_alphabet(shape.alphabet), folds=config.folds, repeats=config.repeats, test_needed=True,
+        emit=emit,
+    )  # fmt: skip
     work = _Probing(name, config, trials, device)
     folder = RunFolder(path, resume=config.resume, force=config.force)
     folder.start(command=command, inputs=[input_of(trials.data)], threads=torch.get_num_threads(), model=name)

@@ -15,6 +15,7 @@ from genomamba.data.genome import Genome
 from genomamba.data.gff import Feature, read_features
 from genomamba.errors import DataError
 from genomamba.score.reading import Strand
+from genomamba.settings import did_you_mean
 
 __all__ = ["DERIVED", "MOTIFS", "Annotation", "Site", "read_annotation"]
 
@@ -170,8 +171,8 @@ def read_annotation(path: Path, genome: Genome, feature: str) -> Annotation:
     found = [one for (name, *_), one in transcripts.items() if name not in unspliced]
     sites, stretches = _places(feature, named, found)
     if not sites and not stretches:
-        some = ", ".join(sorted({*types, *(DERIVED if transcripts else ())}))
-        raise DataError(f"{path}: no {feature} in it; it has {some}")
+        known = sorted({*types, *(DERIVED if transcripts else ())})
+        raise DataError(f"{path}: no {feature} in it{_nearest(feature, known)}")
     return Annotation(sorted(set(sites)), stretches, merge(taken))
 
 
@@ -188,6 +189,13 @@ def _places(
     if feature in DERIVED:
         return [site for one in transcripts for site in DERIVED[feature](one)], []
     return [_middle(row) for row in named], []
+
+
+def _nearest(feature: str, known: list[str]) -> str:
+    """Ask for a feature that holds the name, or is near it; else, and where the name is right, say what there is."""
+    inside = [name for name in known if feature.lower() in name.lower()]
+    hint = f"; did you mean {inside[0]}?" if inside else did_you_mean(feature, known)
+    return hint if hint and feature not in {*DERIVED, "CDS"} else f"; it has {', '.join(known)}"
 
 
 def _add(transcripts: dict[tuple[str, str, Strand], _Transcript], row: Feature) -> None:

@@ -75,7 +75,10 @@ def assign_splits(
         raise ConfigError(f"{data.origin}: --valid and --test name groups or contigs, and it is split by {by}")
     if by == "column":
         if data.splits is None:
-            raise ConfigError(f"{data.origin}: --split-by is column, and there is no such; name it by --split-column")
+            raise ConfigError(
+                f"{data.origin}: no column says which part a sequence is in; name it by --split-column,"
+                " or give --split-by random"
+            )
         splits = data.splits.copy()
     else:
         splits = np.zeros(len(data), np.int8)

@@ -100,14 +100,25 @@ def _places(path: Path, header: Sequence[str], columns: Columns, labels_needed: 
         asked = [given] if isinstance(given, str) else list(given or ())
         for name in asked:
             if name not in header:
-                raise DataError(f"{path}: no column {name!r}{did_you_mean(name, header) or _has(header)}")
+                raise _no_column(path, header, f"{name!r}{did_you_mean(name, header) or _has(header)}")
         if not asked:
             asked = [name for name in usual if name in header][:1]
         if not asked and (what == "sequence" or (what == "label" and labels_needed)):
-            raise DataError(f"{path}: no column {what!r}{_has(header)}; name it by --{what}-column")
+            raise _no_column(path, header, f"{what!r}{_has(header)}; name it by --{what}-column")
         if asked or what == "label":
             found[what] = [header.index(name) for name in asked]
     return found
+
+
+def _no_column(path: Path, header: Sequence[str], name: str) -> DataError:
+    """Return what says that a column is not there, or why: something else parts the columns than the ending says."""
+    for separator in "\t,;| " if len(header) == 1 else "":
+        if separator in header[0]:
+            return DataError(
+                f"{path}:1: its columns seem to be separated by {separator!r}; a .csv has commas there, a .tsv or .txt"
+                " tabs; convert it, or rename it"
+            )
+    return DataError(f"{path}: no column {name}")
 
 
 def _has(header: Sequence[str]) -> str:

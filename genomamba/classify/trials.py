@@ -136,6 +136,7 @@ def load_trials(
     folds: int = 0,
     repeats: int = 1,
     redraw: bool = False,
+    test_needed: bool = False,
     emit: Callable[[str], None],
 ) -> Trials:
     """Read data, and divide it for every fold or seed.
@@ -152,6 +153,8 @@ def load_trials(
         Without folds: so many trials, from seeds that follow one another.
     redraw : bool
         Draw the validation part anew for each of them, from train and what validates.
+    test_needed : bool
+        Refuse data of which nothing tests.
     emit : callable
         Takes the lines that say what leaks.
 
@@ -164,7 +167,13 @@ def load_trials(
         raise ConfigError("--test-data is of one model, and each fold has its own; leave out --folds")
     if not folds:
         data, leaks = load_data(config, parts, alphabet, emit=emit)
-        return _seeds(data, leaks, parts, repeats, redraw)
+        trials = _seeds(data, leaks, parts, repeats, redraw)
+        if test_needed and not trials.tested.size:
+            raise ConfigError(
+                f"{data.origin}: nothing tests; name a test part in the split column,"
+                " or give --split-by random with a --test-share"
+            )
+        return trials
     if parts.drop_leaks:
         raise ConfigError("--drop-leaks is of parts; with --folds, figures without leaks stand beside the others")
     data = read_data(config, alphabet)

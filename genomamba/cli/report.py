@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from genomamba.cli.parsing import Parser
+from genomamba.errors import RunError
 
 __all__ = ["parser", "run"]
 
@@ -18,7 +19,7 @@ def parser() -> Parser:
     """Return the parser of this command."""
     made = Parser(
         "report",
-        "RUN [RUN ...] [--out FILE]",
+        "RUN [RUN ...] [--out FILE] [--force]",
         description="Write the HTML report of a run folder, or one page that compares several, and print its path.",
     )
     made.add_argument("runs", metavar="RUN", type=Path, nargs="+", help="run folder that pretrain left")
@@ -29,17 +30,22 @@ def parser() -> Parser:
         default=argparse.SUPPRESS,
         help="page to write. Default: RUN/report.html of one run, comparison.html of several",
     )
+    made.add_argument("--force", action="store_true", help="replace --out; RUN/report.html is replaced in any case")
     return made
 
 
 def run(argv: Sequence[str]) -> int:
-    """Write the page, and return the exit code."""
+    """Write the page, and return the exit code. Raises `RunError` where the page would replace another file."""
     given = parser().parse(argv)
-    out: Path | None = getattr(given, "out", None)
-    if len(given.runs) > 1:
+    several = len(given.runs) > 1
+    out: Path | None = getattr(given, "out", COMPARISON if several else None)
+    if out is not None and out.exists() and not given.force:
+        raise RunError(f"{out}: exists; give --force to replace it, or another --out")
+    if several:
         from genomamba.report.comparison_page import write_comparison
 
-        print(write_comparison(given.runs, out or COMPARISON))
+        assert out is not None
+        print(write_comparison(given.runs, out))
     else:
         from genomamba.report.page import write_report
 

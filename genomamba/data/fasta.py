@@ -5,9 +5,11 @@ For bulk reading use `genomamba.data.genome.Genome`; this is for a look at singl
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,10 @@ from genomamba.alphabet import get_alphabet
 from genomamba.data.folders import cache_folders, log_once, source_key, writable_folder
 from genomamba.data.names import ContigNames
 from genomamba.data.parse import read_sequences
-from genomamba.data.source import Source, compression
+from genomamba.data.source import Compression, DamagedSourceError, Source, compression
 from genomamba.errors import DataError
 
-__all__ = ["Fasta"]
+__all__ = ["Fasta", "read_headers"]
 
 _GZIP_SUFFIXES = (".gz", ".bgz")
 
@@ -107,7 +109,7 @@ class Fasta:
         # share one, for pyfaidx holds a lock from the seek to the end of the read.
         process = os.getpid()
         if self._opened is None or self._opened[0] != process:
-            if not self._is_current(self._index):
+            if not _is_current(self.path, self._index, is_bgzf=self._is_bgzf):
                 raise DataError(f"{self.path}: has changed since it was opened; start the command again")
             self._opened = (process, _open_indexed(self.path, self._index, build=False))
         return self._opened[1]
@@ -117,7 +119,7 @@ class Fasta:
         folders = cache_folders(cache_dir)
         places = [beside, *(folder / f"{source_key(self.path)}.fai" for folder in folders)]
         for place in places:
-            if self._is_current(place):
+            if _is_current(self.path, place, is_bgzf=self._is_bgzf):
                 return place
         target = beside
         if not os.access(beside.parent, os.W_OK):
@@ -126,11 +128,6 @@ class Fasta:
             log_once(f"{target}: older than {self.path.name}; it is made anew")
         self._make_index(target)
         return target
-
-    def _is_current(self, index: Path) -> bool:
-        files = [index, _gzi(index)] if self._is_bgzf else [index]
-        written = self.path.stat().st_mtime_ns
-        return all(file.exists() and file.stat().st_mtime_ns >= written for file in files)
 
     def _make_index(self, target: Path) -> None:
         with Source(self.path) as source:
@@ -159,6 +156,68 @@ class Fasta:
                 f"{self._index}:{max(1, len(self.lengths))}: {what}; it is of another file: delete it, "
                 "and it is made anew"
             )
+
+
+def read_headers(path: Path, most_bytes: Mapping[Compression, int]) -> dict[str, str] | None:
+    """Return the rest of the header of every record by its name, where they are to be had quickly, and None else.
+
+    Parameters
+    ----------
+    path : Path
+        Plain, gzip or BGZF.
+    most_bytes : mapping
+        Sizes of files up to which one without an index beside it is read, by compression.
+
+    Raises
+    ------
+    DataError
+        Where the file is missing, or BGZF that is cut short.
+    """
+    kind = compression(path)
+    lines = _indexed_headers(path, kind)
+    if lines is None and path.stat().st_size <= most_bytes[kind]:
+        try:
+            with Source(path) as source:
+                lines = [line.decode("utf-8", "replace").strip() for line in _header_lines(source)]
+        except DamagedSourceError:
+            return None
+    if lines is None:
+        return None
+    parts = [line.replace("\t", " ").partition(" ") for line in lines]
+    return {name: description.strip() for name, _, description in parts}
+
+
+def _indexed_headers(path: Path, kind: Compression) -> list[str] | None:
+    """Return the headers that an index beside the file leads to; None where it is absent, old, or of another file."""
+    index = path.with_name(f"{path.name}.fai")
+    if kind == "gzip" or not _is_current(path, index, is_bgzf=kind == "bgzf"):
+        return None
+    try:
+        with contextlib.closing(_open_indexed(path, index, build=False)) as handle:
+            names = list(handle.index)
+            lines = [handle.get_long_name(name).strip(">\r\n") for name in names]
+    except (DataError, OSError, ValueError, zlib.error, pyfaidx.FetchError):
+        return None
+    return lines if [line.split()[:1] for line in lines] == [[name] for name in names] else None
+
+
+def _header_lines(source: Source) -> Iterator[bytes]:
+    rest = b"\n"
+    for block in source.blocks():
+        text = rest + block
+        start = text.find(b"\n>")
+        while start >= 0 and (end := text.find(b"\n", start + 2)) >= 0:
+            yield text[start + 2 : end]
+            start = text.find(b"\n>", end)
+        rest = text[start:] if start >= 0 else text[-1:]
+    if rest.startswith(b"\n>"):
+        yield rest[2:]
+
+
+def _is_current(path: Path, index: Path, *, is_bgzf: bool) -> bool:
+    files = [index, _gzi(index)] if is_bgzf else [index]
+    written = path.stat().st_mtime_ns
+    return all(file.exists() and file.stat().st_mtime_ns >= written for file in files)
 
 
 def _check_kind(path: Path) -> bool:

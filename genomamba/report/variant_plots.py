@@ -109,6 +109,8 @@ def draw_curves_of(curves: Mapping[str, tuple[FloatArray, FloatArray]]) -> Marku
             color, width = (MODEL, 1.9) if i == 0 else (OTHERS[(i - 1) % len(OTHERS)], 1.1)
             false, true, _ = roc_curve(truth[known], values[known])
             precision, found, _ = precision_recall_curve(truth[known], values[known])
+            # It is given a last point of precision 1, towards which one and the same score for all would seem to rise.
+            precision[-1] = precision[-2]
             roc.plot(*_thinned(false, true), color=color, linewidth=width)
             recall.plot(*_thinned(found[::-1], precision[::-1]), color=color, linewidth=width, label=name)
         for axes, x, y in ((roc, "false positive rate", "true positive rate"), (recall, "recall", "precision")):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -28,6 +30,8 @@ __all__ = ["VALUES", "Partial", "Sums", "plan_of"]
 Float32Array = npt.NDArray[np.float32]
 
 PLAN, DONE, VALUES = "plan.json", "done.jsonl", "values.f32"
+# Of file systems of clusters that are mounted without locks.
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,31 +66,52 @@ class Partial:
     Raises
     ------
     RunError
-        Where the folder is of another plan, is damaged, or cannot be written; so do the methods.
+        Where the folder is of another plan, is damaged, in use by another process, or cannot be written; so do the
+        methods.
     """
 
     def __init__(self, folder: Path, plan: dict[str, Any], bases: int, *, force: bool = False) -> None:
         self.folder, self._bases = folder, bases
         with self._told():
-            if folder.exists() and force:
-                remove_folder(folder)
             folder.mkdir(parents=True, exist_ok=True)
-            remove_strays(folder)
-            if (folder / PLAN).exists():
-                self._check(plan)
-            else:
-                (folder / DONE).unlink(missing_ok=True)
-                write_json(folder / PLAN, plan)
-            self.done = _read_done(folder / DONE)
-            values = folder / VALUES
-            if self.done and not (values.is_file() and values.stat().st_size == 4 * bases):
-                raise _damaged(values)
-            # A line that a kill has cut short would run on into the next one.
-            with atomic_file(folder / DONE) as temporary:
-                temporary.write_text("".join(_line(part, sums) for part, sums in self.done.items()))
-            self._log = (folder / DONE).open("a")
-            self._values = os.open(values, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            os.ftruncate(self._values, 4 * bases)
+            self._values = os.open(folder / VALUES, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                self._lock()
+                self._open(plan, force=force)
+            except BaseException:
+                os.close(self._values)
+                raise
+
+    def _lock(self) -> None:
+        """Keep other processes out until the values are closed, where the file system can."""
+        try:
+            fcntl.flock(self._values, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(
+                f"{self.folder}: another process is at work on it; start the command once, or give another --out"
+            ) from None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+
+    def _open(self, plan: dict[str, Any], *, force: bool) -> None:
+        log = self.folder / DONE
+        remove_strays(self.folder)
+        if force:
+            (self.folder / PLAN).unlink(missing_ok=True)
+        if (self.folder / PLAN).exists():
+            self._check(plan)
+        else:
+            log.unlink(missing_ok=True)
+            write_json(self.folder / PLAN, plan)
+        self.done = _read_done(log)
+        if self.done and os.fstat(self._values).st_size != 4 * self._bases:
+            raise _damaged(self.folder / VALUES)
+        os.ftruncate(self._values, 4 * self._bases)
+        # A line that a kill has cut short would run on into the next one.
+        with atomic_file(log) as temporary:
+            temporary.write_text("".join(_line(part, sums) for part, sums in self.done.items()))
+        self._log = log.open("a")
 
     def __enter__(self) -> Partial:
         return self

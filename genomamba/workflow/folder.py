@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 from genomamba.data.examples import example_paths
 from genomamba.errors import ConfigError, RunError
@@ -16,6 +17,9 @@ from genomamba.settings import settings_of
 from genomamba.workflow.config import WORKFLOWS
 
 __all__ = ["run_workflow", "set_up", "snakefile_of"]
+
+# Options of Snakemake after which files are others than the configuration says, or lie elsewhere.
+_OTHER_CONFIGURATION: Final = frozenset({"--config", "-C", "--configfile", "--configfiles", "--directory", "-d"})
 
 
 def pipelines_folder() -> Path:
@@ -84,6 +88,8 @@ def run_workflow(name: str, config: Path, options: Sequence[str]) -> int:
         Where Snakemake is not installed.
     ConfigError
         Where there is no such file.
+    DataError
+        Where a file that it names has no contig of its FASTA.
     """
     if importlib.util.find_spec("snakemake") is None:
         raise RunError("Snakemake, which runs workflows, is not installed: pip install 'genomamba[pipelines]'")
@@ -92,6 +98,11 @@ def run_workflow(name: str, config: Path, options: Sequence[str]) -> int:
     told = {option.partition("=")[0] for option in options}
     chosen = told & {"--cores", "-c", "--jobs", "-j", "--profile", "--workflow-profile", "--executor", "-e"}
     cores = [] if chosen or Path("profiles/default").is_dir() else ["--cores", "all"]
+    if not told & _OTHER_CONFIGURATION:
+        from genomamba.workflow.contigs import check_contigs
+
+        # Here, since Snakemake reads its files anew in every job.
+        check_contigs(name, config)
     command = [
         *(sys.executable, "-m", "snakemake", "--snakefile", str(snakefile_of(name)), "--configfile", str(config)),
         *cores,

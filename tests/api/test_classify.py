@@ -153,11 +153,29 @@ def test_a_validation_part_that_is_named_does_not_learn(make, texts):
     ("sequences", "labels", "told"),
     [(["ACGT", ""], "ab", "sequence 1: the sequence is empty"), (["ACGT", 3], "ab", "sequence 1 is of type int"),
      (["ACGT", "ACJT"], "ab", "sequence 1: position 3 holds 'J'"), ("ACGT", "ab", "one text was given"),
-     (["ACGT", "AC"], "aa", "every label is 'a'"), (["ACGT", "AC"], "aba", "2 sequences and 3 labels")],
+     (["ACGT", "AC"], "aa", "every label is 'a'"), ([], "", "no sequence was given")],
 )  # fmt: skip
 def test_bad_data_is_told(make, sequences, labels, told):
     with pytest.raises(DataError, match=told):
         make().fit(sequences, list(labels))
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [(["a", "a"], r"inconsistent numbers of samples: \[3, 2\]"), (["a", None, "b"], "it has NoneType, str"),
+     ([0, None, 1], "it has NoneType, int"), ([0.0, np.nan, 1.0], "Input y contains NaN"),
+     (pd.Series(["a", pd.NA, "b"], dtype="string"), "it has NAType, str"),
+     ([[0, 1], [None, 1], [1, 0]], "not all of it is 0 or 1")],
+    ids=["too few", "None among texts", "None among numbers", "NaN", "NA", "None among several"],
+)  # fmt: skip
+def test_bad_labels_are_told_as_scikit_learn_tells_them(make, labels, told):
+    with pytest.raises(ValueError, match=told):
+        make().fit(["ACGT", "AC", "GG"], labels)
+
+
+def test_numbers_are_as_many_as_sequences(make):
+    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[2, 3\]"):
+        make(SequenceRegressor).fit(["ACGT", "AC"], [0.0, 1.0, 2.0])
 
 
 def test_bad_parameters_and_models_are_told(make, trunk, texts, tmp_path):

@@ -105,11 +105,13 @@ def test_a_bad_row_is_named_by_its_line(tmp_path, row, message):
         ("sequence\tlabel\n", "no sequence in it"),
         ("dna\tlabel\nAC\ta\n", "no column 'sequence'; it has 'dna', 'label'; name it by --sequence-column"),
         ("sequence\nAC\n", "no column 'label'"),
+        ("sequence;label\nAC;a\n", r":1: its columns seem to be separated by ';'; a \.csv has commas there"),
+        ("sequence,label\nAC,a\n", r":1: its columns seem to be separated by ','; .* or rename it"),
         ("sequence\tlabel\tlabel\nAC\ta\ta\n", "the columns label are there twice"),
         ("sequence\tlabel\tsplit\nAC\ta\tmiddle\n", ":2: the split is 'middle'; it must be train, valid or test"),
         ("sequence\tlabel\tweight\nAC\ta\t-1\n", ":2: the weight is '-1'"),
     ],
-    ids=["empty", "header alone", "no sequence", "no label", "twice", "split", "weight"],
+    ids=["empty", "header alone", "no sequence", "no label", "semicolons", "commas", "twice", "split", "weight"],
 )
 def test_a_bad_table_is_told(tmp_path, text, message):
     with pytest.raises(DataError, match=message):

@@ -112,6 +112,18 @@ def test_a_feature_that_is_not_there_is_told(genome, tmp_path):
         read_annotation(tmp_path / "g.gff", genome, "centromere")
 
 
+@pytest.mark.parametrize(("name", "nearest"), [("donor", "splice_donor"), ("exons", "exon"), ("cds", "CDS")])
+def test_a_feature_of_a_near_name_is_asked_for(genome, tmp_path, name, nearest):
+    with pytest.raises(DataError, match=rf"g\.gff: no {name} in it; did you mean {nearest}\?"):
+        read_annotation(tmp_path / "g.gff", genome, name)
+
+
+def test_a_feature_of_the_right_name_is_asked_for_no_other(genome, tmp_path):
+    (tmp_path / "whole.gff").write_text(gff(*transcript("p", "one", "+", [(11, 20)], [(11, 20, 0)])))
+    with pytest.raises(DataError, match="no splice_donor in it; it has CDS, exon, mRNA, splice_acceptor"):
+        read_annotation(tmp_path / "whole.gff", genome, "splice_donor")
+
+
 def test_a_base_lies_in_the_middle_of_its_window_on_either_strand():
     text = "ACGTTGCAACGGTTAC"
     for length in (4, 5):

@@ -111,7 +111,8 @@ def test_five_seeds_with_other_parts_to_validate(run):
 def test_what_is_done_is_not_done_again(run, suite, capsys, monkeypatch):
     (suite / "a_bad.tsv").write_text("sequence\tlabel\nACGT\tx\nACGG\ty\nAAAA\tx\n")
     out = run(*PROBE, "--no-report", code=1)
-    assert "a_bad: " in capsys.readouterr().out
+    told = "a_bad.tsv: no column says which part a sequence is in; name it by --split-column, or give --split-by random"
+    assert f"a_bad, by --protocol given-split: {suite}/{told}" in capsys.readouterr().out
     assert json.loads((out / "run.json").read_text())["status"] == "failed"
     assert {row["task"] for row in table(out)} == {"folded", "toy.part"}
     before = (out / "members" / "folded" / "run.json").stat().st_mtime_ns
@@ -124,6 +125,16 @@ def test_what_is_done_is_not_done_again(run, suite, capsys, monkeypatch):
     (suite / "a_bad.tsv").write_text("sequence\tlabel\nACGT\tx\nACGG\ty\nAAAA\tx\n")
     run(*PROBE, "--no-report", "--resume", code=1)
     assert (out / "members" / "folded" / "run.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("method", [FINETUNE, PROBE], ids=["finetune", "probe"])
+def test_a_task_without_a_test_part_is_refused_before_it_is_trained(run, suite, capsys, method):
+    path = suite / "toy.part.tsv"
+    path.write_text(path.read_text().replace("\ttest\n", "\tvalid\n"))
+    out = run(*method, "--tasks", "toy.part", code=1)
+    told = "nothing tests; name a test part in the split column, or give --split-by random with a --test-share"
+    assert f"toy.part, by --protocol given-split: {path}: {told}" in capsys.readouterr().out
+    assert not (out / "members" / "toy.part").exists()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from genomamba.data import fasta as fasta_module
-from genomamba.data.fasta import Fasta
+from genomamba.data.fasta import Fasta, read_headers
 from genomamba.errors import DataError
 
 
@@ -99,3 +99,21 @@ def test_a_file_cut_after_it_was_opened_is_told(write_fasta):
         fasta.fetch("a", 198_000, 199_000)
     with pytest.raises(DataError, match="has changed since it was opened; start the command again"):
         pickle.loads(pickle.dumps(fasta)).fetch("a", 18_000, 19_000)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["unix", "dos"])
+@pytest.mark.parametrize("name", ["made.fa", "made.fa.gz", "made.fa.bgz"])
+def test_headers_are_read_with_an_index_and_without(name, end, write_fasta):
+    headers = {f"c{i}": f"chromosome {i}, > 1" if i % 2 else "" for i in range(300)}
+    path = write_fasta({f"{key} {rest}".strip(): "ACGT" * 2000 for key, rest in headers.items()}, name, end=end)
+    most, none = dict.fromkeys(("none", "gzip", "bgzf"), 10**7), dict.fromkeys(("none", "gzip", "bgzf"), 0)
+    assert read_headers(path, most) == headers
+    assert read_headers(path, none) is None
+    if name == "made.fa.gz":
+        return
+    Fasta(path)
+    assert read_headers(path, none) == headers
+    index = path.with_name(f"{name}.fai")
+    index.write_text(index.read_text().replace("c7\t", "d7\t"))
+    assert read_headers(path, none) is None
+    assert read_headers(path, most) == headers

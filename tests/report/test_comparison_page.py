@@ -108,6 +108,21 @@ def test_names_are_told_apart_by_their_paths(make_run, tmp_path, capsys, monkeyp
     assert (tmp_path / "new/page.html").is_file()
 
 
+@pytest.mark.parametrize("given", [["a/run", "--out", "comparison.html"], ["a/run", "b/run"]], ids=["one", "several"])
+def test_a_file_that_is_there_is_replaced_where_that_is_asked_for(make_run, tmp_path, capsys, monkeypatch, given):
+    for parent in ("a", "b"):
+        (tmp_path / parent).mkdir()
+        make_run(name=f"{parent}/run")
+    monkeypatch.chdir(tmp_path)
+    page = tmp_path / "comparison.html"
+    page.write_text("mine")
+    assert main(["report", *given]) == 1
+    assert capsys.readouterr().err == "comparison.html: exists; give --force to replace it, or another --out\n"
+    assert page.read_text() == "mine"
+    assert main(["report", *given, "--force"]) == 0
+    assert page.read_text().startswith("<!doctype html>")
+
+
 def test_a_run_that_is_named_twice_is_refused(make_run, tmp_path):
     with pytest.raises(RunError, match="given twice"):
         write_comparison([make_run(), tmp_path / "yeast"], tmp_path / "page.html")

@@ -57,6 +57,15 @@ def test_curves_are_of_the_rows_that_a_score_has(drawn):
     assert [line.get_label() for line in recall.lines] == ["chance", "CADD", "-llr"]
 
 
+def test_one_score_for_all_has_the_precision_of_chance_throughout(drawn):
+    truth = (np.arange(40) % 4 == 0).astype(float)
+    _, recall = drawn.draw_curves(truth, {"model": truth, "majority": np.full(40, 0.7)}).axes
+    chance, majority, model = recall.lines
+    assert majority.get_xdata().tolist() == [0, 1]
+    assert majority.get_ydata().tolist() == [0.25, 0.25] == chance.get_ydata()
+    assert model.get_ydata().max() == model.get_ydata()[0] == 1
+
+
 def test_labels_stand_over_scores(drawn):
     labels, scores = np.array([100.0, 101.0, np.nan]), np.array([-3.0, 3.0, 0.0])
     axes = drawn.draw_label_against_score(labels, scores, ("FS", "-llr")).axes[0]

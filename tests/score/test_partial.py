@@ -124,3 +124,14 @@ def test_it_is_gone_when_it_is_removed(tmp_path):
     with open_partial(tmp_path) as partial:
         partial.remove()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("options", [{}, {"force": True}], ids=["goes on", "anew"])
+def test_two_at_once_are_refused_and_the_first_is_untouched(tmp_path, options):
+    with open_partial(tmp_path) as partial:
+        partial.finish(0, [Sums(1, -2.0)])
+        with pytest.raises(RunError, match=r"out\.partial: another process is at work on it; start the command once"):
+            open_partial(tmp_path, **options)
+        partial.finish(1, [Sums(2, -4.0)])
+    with open_partial(tmp_path) as partial:
+        assert list(partial.done) == [0, 1]
