@@ -79,7 +79,12 @@ def render(run: RunFiles) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"duration": words.duration, "size": words.size, "share": words.share}
+    environment.filters |= {
+        "duration": words.duration,
+        "size": words.size,
+        "share": words.share,
+        "interval": words.interval,
+    }
     status = words.state(run)
     return environment.get_template("page.html.jinja").render(
         name=run.folder.resolve().name,

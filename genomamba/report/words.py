@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -10,8 +11,8 @@ import numpy as np
 from genomamba.report.run_files import RunFiles
 
 __all__ = [
-    "STATUS", "best_order", "cost", "duration", "markov_bits", "moment", "share", "signed", "size", "state", "unit",
-    "verdict",
+    "STATUS", "best_order", "cost", "duration", "figure", "interval", "markov_bits", "moment", "share", "signed",
+    "size", "state", "unit", "verdict",
 ]  # fmt: skip
 
 SPLITS: Final = {"test": "test", "valid": "validation"}
@@ -102,6 +103,16 @@ def signed(value: float | None, decimals: int) -> str:
     text = f"{value:,.{decimals}f}"
     is_zero = not text.strip("-0.,")
     return text.removeprefix("-") if is_zero else text.replace("-", "\u2212")
+
+
+def interval(figures: Mapping[str, Any]) -> str:
+    """The 95 % interval of bits per base, 1.8500 to 1.9500; empty where none is known, as of few bases."""
+    return "" if figures.get("low") is None else f"{figures['low']:.4f} to {figures['high']:.4f}"
+
+
+def figure(figures: Mapping[str, Any]) -> str:
+    """Bits per base with what is known of their interval: 1.9000 (1.8500 to 1.9500)."""
+    return f"{figures['bits_per_base']:.4f}" + (f" ({told})" if (told := interval(figures)) else "")
 
 
 def moment(value: str | None) -> str:
