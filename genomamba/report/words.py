@@ -20,6 +20,7 @@ STATUS: Final = {
     "running": "It had not ended when this page was written, or was killed before it could say so.",
     "finished": "It ran to its end.",
     "stopped": "It was stopped before its end; --resume goes on with it.",
+    "trained": "Its training is done, what it holds out is not scored yet; --resume scores it.",
     "failed": "It failed before its end; what follows is what it left.",
 }
 
@@ -63,7 +64,7 @@ def best_order(run: RunFiles, split: str) -> int:
 
 
 def state(run: RunFiles) -> str:
-    """Status of the run: running, finished, stopped, failed, or unknown."""
+    """Status of the run: running, finished, stopped, trained, failed, or unknown."""
     return str((run.facts or {}).get("status", "unknown"))
 
 

@@ -90,7 +90,7 @@ def _pretrain(config: PretrainConfig, ranks: Ranks, command: str, emit: Callable
             raise
         if ranks.is_first:
             emit(f"report: {session.close()}")
-    return signals.exit_code if session.status == "stopped" else 0
+    return 0 if session.status == "finished" else signals.exit_code
 
 
 def _plan_in_turn(config: PretrainConfig, ranks: Ranks) -> Plan:
@@ -153,7 +153,7 @@ class _Session:
             emit(score_held_out(self._trainer))
             self.status = "finished"
         except AskedToLeaveError:
-            self.status = "stopped"
+            self.status = "trained"
             emit(f"trained to the end, not evaluated; --resume --out {path} does the rest")
 
     def _write_card(self) -> None:

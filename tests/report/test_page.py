@@ -111,7 +111,7 @@ def test_masked_figures_stand_alone(make_run) -> None:
     assert page.tags.count("svg") == 3
 
 
-@pytest.mark.parametrize("status", ["running", "stopped", "failed"])
+@pytest.mark.parametrize("status", ["running", "stopped", "trained", "failed"])
 def test_run_that_has_not_finished_says_so(make_run, status: str) -> None:
     run = make_run(evaluation=None)
     facts = json.loads((run / "run.json").read_text())

@@ -4,6 +4,8 @@ import csv
 import dataclasses
 import json
 import math
+import os
+import signal
 
 import pytest
 import safetensors.torch
@@ -14,6 +16,7 @@ from genomamba.config import ModelConfig
 from genomamba.errors import ConfigError, DataError, RunError
 from genomamba.model import LanguageModel
 from genomamba.model.checkpoint import load_model, open_checkpoint, save_huggingface, save_model
+from genomamba.train import final
 from genomamba.train.evaluate import Scored, Scorer
 from genomamba.train.loop import pretrain
 from genomamba.train.trainer import Trainer
@@ -346,6 +349,24 @@ def test_resuming_a_finished_run_changes_nothing(make_config, tmp_path):
     assert code == 0
     assert again == first
     assert (tmp_path / "run" / "metrics.jsonl").read_text() == rows
+
+
+def test_a_run_that_is_left_while_it_is_scored_is_trained(make_config, tmp_path, monkeypatch):
+    def asked_to_leave(*_, before_stretch, **__):
+        os.kill(os.getpid(), signal.SIGTERM)
+        before_stretch()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(final, "markov_table", asked_to_leave)
+        code, shown, _ = run(make_config(max_steps=2))
+    assert code == 143
+    assert "trained to the end, not evaluated" in shown
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "trained"
+    assert "--resume scores it" in (tmp_path / "run" / "report.html").read_text()
+    code, shown, _ = run(make_config(max_steps=2, resume=True))
+    assert code == 0
+    assert "trained to its limit; scoring" in shown
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "finished"
 
 
 def test_resume_starts_a_run_where_there_is_none(make_config):
