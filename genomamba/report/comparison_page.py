@@ -231,7 +231,10 @@ def _plain(value: Any) -> str:
         return NONE
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value))
+    # Pages are published: of files their names are told, as in the model card.
+    return Path(value).name if isinstance(value, str) and os.path.isabs(value) else str(value)
 
 
 def _count(value: float | None) -> str:

@@ -150,7 +150,7 @@ def _run_facts(run: RunFiles) -> dict[str, Any]:
         **{name: facts[name] for name in kept if name in facts},
         "inputs": [
             {"name": Path(one["path"]).name, "bytes": one["bytes"], "sha256": one["sha256"]}
-            for one in facts.get("inputs", ())
+            for one in words.files(facts)
         ],
         "splits": {
             name: {key: split.get(key) for key in ("bases", "contigs", "gc")} for name, split in card["splits"].items()

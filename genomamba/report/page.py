@@ -102,7 +102,7 @@ def render(run: RunFiles) -> str:
         card=_card(run),
         config={} if run.config is None else {name: _plain(value) for name, value in run.config.items()},
         facts=_facts(run),
-        inputs=(run.facts or run.card or {}).get("inputs", []),
+        inputs=words.files(run.facts or run.card or {}),
     )
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from genomamba.report.run_files import RunFiles
 
 __all__ = [
-    "STATUS", "best_order", "cost", "duration", "figure", "interval", "markov_bits", "moment", "share", "signed",
-    "size", "state", "unit", "verdict",
+    "STATUS", "best_order", "cost", "duration", "figure", "files", "interval", "markov_bits", "moment", "share",
+    "signed", "size", "state", "unit", "verdict",
 ]  # fmt: skip
 
 SPLITS: Final = {"test": "test", "valid": "validation"}
@@ -66,6 +66,11 @@ def best_order(run: RunFiles, split: str) -> int:
 def state(run: RunFiles) -> str:
     """Status of the run: running, finished, stopped, trained, failed, or unknown."""
     return str((run.facts or {}).get("status", "unknown"))
+
+
+def files(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Path, bytes and sha256 of each file that a run has read: bases, and classes of them."""
+    return [*facts.get("inputs", ()), *facts.get("class_files", ())]
 
 
 def unit(run: RunFiles) -> str:

@@ -213,6 +213,9 @@ def _part_of_run(run: Path, settings: PretrainConfig, config: EvaluateConfig, al
         if settings.genomes is not None:
             raise ConfigError(f"--classes are those of the table of genomes of {run}; leave it out")
         settings = dataclasses.replace(settings, classes=config.classes)
+    elif settings.classes is not None and not Path(settings.classes).exists():
+        _log.warning("%s: is not there, so nothing is told by class; give it anew by --classes FILE", settings.classes)
+        settings = dataclasses.replace(settings, classes=None)
     corpus = open_corpus(settings, alphabet)
     genome, split = corpus.genome, corpus.split
     for one in genome.inputs:

@@ -89,10 +89,10 @@ def describe_evaluation(evaluation: dict[str, Any]) -> str:
         ) + _parts(splits, {})
     best = evaluation["markov"]["best_order"]
     orders = {row["order"]: row for row in evaluation["markov"]["orders"]}
-    header = f"bits per {unit} {unit + 's':>14} {'genomamba':>11} {'95 % interval':>16}"
+    header = f"bits per {unit} {unit + 's':>14} {'genomamba':>11} {'95 % interval':>18}"
     lines = [f"{header} {f'Markov order {best}':>16} {'order 0':>8} {'perplexity':>11}"]
     lines += [
-        f"{name:<13} {split['bases']:>14,} {split['bits_per_base']:>11.4f} {interval(split):>16} "
+        f"{name:<13} {split['bases']:>14,} {split['bits_per_base']:>11.4f} {interval(split):>18} "
         f"{orders[best][name]:>16.4f} {orders[0][name]:>8.4f} {split['perplexity']:>11.4f}"
         for name, split in splits
     ]
@@ -102,7 +102,7 @@ def describe_evaluation(evaluation: dict[str, Any]) -> str:
 def _parts(splits: list[tuple[str, dict[str, Any]]], markov: dict[str, dict[str, float]]) -> str:
     """Return the bits of each genome of a mixture, and of each class, beside those of the Markov model, a line each."""
     rows = [
-        f"\n{split:<13} {one['bases']:>14,} {one['bits_per_base']:>11.4f} {interval(one):>16} {beside:>16} {'':>8} "
+        f"\n{split:<13} {one['bases']:>14,} {one['bits_per_base']:>11.4f} {interval(one):>18} {beside:>16} {'':>8} "
         f"{one['perplexity']:>11.4f}  {part}"
         for split, figures in splits
         for part, one, beside in [

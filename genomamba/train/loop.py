@@ -110,7 +110,11 @@ def _start(plan: Plan, path: Path, config: PretrainConfig, command: str) -> RunF
     with ranks.agree():
         folder = RunFolder(path, resume=config.resume, force=config.force, reads=not ranks.is_first)
         if ranks.is_first:
-            facts = {"processes": ranks.size, "parallel": f"data={ranks.data},context={ranks.context}"}
+            facts: dict[str, Any] = {}
+            if plan.corpus.class_files:
+                facts["class_files"] = plan.corpus.class_files
+            if ranks.size > 1:
+                facts |= {"processes": ranks.size, "parallel": f"data={ranks.data},context={ranks.context}"}
             folder.start(
                 command=command,
                 inputs=plan.corpus.inputs,
@@ -120,7 +124,7 @@ def _start(plan: Plan, path: Path, config: PretrainConfig, command: str) -> RunF
                 precision=plan.config.precision,
                 parameters=count_parameters(plan.model),
                 preset=plan.config.preset,
-                **(facts if ranks.size > 1 else {}),
+                **facts,
             )
             folder.write_config(plan.config)
     return folder

@@ -1,12 +1,14 @@
 """What was held out, told by genome and by class of base: sums, rows, figures and words."""
 
 import csv
+import hashlib
 import json
 import math
 
 import numpy as np
 import pytest
 
+from genomamba.report import words
 from genomamba.train.evaluate import Scored
 from genomamba.train.final import describe_evaluation
 from genomamba.train.parts import figures_of, parts_in_words, parts_of
@@ -83,6 +85,10 @@ def test_a_run_tells_classes_at_every_validation_and_at_the_end(objective, class
         assert bases == {"exon": 2_000, "repeat": 500, "other": 3_500}
     weighted = sum(one["bits_per_base"] * one["bases"] for one in test["by_class"].values()) / test["bases"]
     assert weighted == pytest.approx(test["bits_per_base"])
+    facts, content = json.loads((run / "run.json").read_text()), classes_bed.read_bytes()
+    of_file = {"path": str(classes_bed), "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    assert facts["class_files"] == [of_file]
+    assert [one["path"] for one in words.files(facts)] == [facts["inputs"][0]["path"], str(classes_bed)]
     card = json.loads((run / "dataset.json").read_text())
     assert card["classes"]["test"] == {"exon": 2_000, "repeat": 500, "other": 3_500}
     assert any("repeat" in text for text in shown)
