@@ -44,7 +44,7 @@ def verdict(run: RunFiles) -> str:
     chosen = best_order(run, name)
     difference = _difference(bits, markov[chosen])
     sentence += f"; the best Markov model (order {chosen}) needs {markov[chosen]:.3f}: {difference}."
-    return sentence + _better_order(name, markov, chosen)
+    return sentence + _better_order(name, markov, chosen) + _worse_than_chance(bits, markov, unit(run))
 
 
 def markov_bits(run: RunFiles, split: str) -> dict[int, float]:
@@ -158,6 +158,13 @@ def _better_order(name: str, markov: dict[int, float], chosen: int) -> str:
         return ""
     best = f"order {lowest} needs {markov[lowest]:.3f}"
     return f" The order was chosen on validation; on the {SPLITS[name]} itself {best}."
+
+
+def _worse_than_chance(bits: float, markov: dict[int, float], unit: str) -> str:
+    if 0 not in markov or round(bits, 3) <= round(markov[0], 3):
+        return ""
+    guess = ", and so does a guess among four (2 bits)" if unit == "base" and bits > 2 else ""
+    return f" Even the frequencies of single {unit}s do better (order 0: {markov[0]:.3f}){guess}; train longer."
 
 
 def _without_evaluation(run: RunFiles) -> str:

@@ -9,7 +9,8 @@ from tqdm import tqdm
 
 from genomamba.files import atomic_file
 from genomamba.model.checkpoint import load_model
-from genomamba.report.words import figure, interval
+from genomamba.report.run_files import read_run
+from genomamba.report.words import figure, interval, verdict
 from genomamba.train.compare import markov_table
 from genomamba.train.log import BAR_FORMAT, tell
 from genomamba.train.parts import figures_of
@@ -24,7 +25,7 @@ class AskedToLeaveError(Exception):
 
 
 def score_held_out(trainer: Trainer) -> str:
-    """Score what is held out with the best weights, write model and evaluation.json, and return the table.
+    """Score what is held out with the best weights, write model and evaluation.json, and return table and verdict.
 
     All ranks score; the rest the first one does, and the others do not wait for it.
     """
@@ -72,7 +73,9 @@ def score_held_out(trainer: Trainer) -> str:
             plan.genome, plan.split, classes=plan.corpus.classes, before_stretch=leave_if_asked
         )
     trainer.folder.write_json("evaluation.json", evaluation)
-    return describe_evaluation(evaluation)
+    told = describe_evaluation(evaluation)
+    # Of masked models the table is a sentence already.
+    return f"{told}\n{verdict(read_run(run))}" if evaluation["splits"] and "markov" in evaluation else told
 
 
 def describe_evaluation(evaluation: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from genomamba.config import PretrainConfig
-from genomamba.data.card import dataset_card
+from genomamba.data.card import check_card, dataset_card
 from genomamba.errors import GenomambaError
 from genomamba.model import count_parameters
 from genomamba.report.model_card import write_run_card
@@ -110,6 +110,7 @@ def _start(plan: Plan, path: Path, config: PretrainConfig, command: str) -> RunF
     with ranks.agree():
         folder = RunFolder(path, resume=config.resume, force=config.force, reads=not ranks.is_first)
         if ranks.is_first:
+            check_card(path / "dataset.json", plan.split)
             facts: dict[str, Any] = {}
             if plan.corpus.class_files:
                 facts["class_files"] = plan.corpus.class_files

@@ -16,6 +16,8 @@ from genomamba.config import ModelConfig
 from genomamba.errors import ConfigError, DataError, RunError
 from genomamba.model import LanguageModel
 from genomamba.model.checkpoint import load_model, open_checkpoint, save_huggingface, save_model
+from genomamba.report import words
+from genomamba.report.run_files import read_run
 from genomamba.train import final
 from genomamba.train.evaluate import Scored, Scorer
 from genomamba.train.loop import pretrain
@@ -68,7 +70,8 @@ def test_the_plan_and_the_table_are_shown(finished):
     out, shown, _ = finished
     for part in ("causal, 1 layer, d_model 16", "--max-steps 150", "run folder", "Markov order", "bits per base"):
         assert part in shown
-    assert f"report: {out / 'report.html'}" in shown
+    assert shown.endswith(f"{words.verdict(read_run(out))}\nreport: {out / 'report.html'}")
+    assert "held-out bases the model needs" in shown
 
 
 def test_the_run_folder_is_complete(finished):
@@ -248,6 +251,17 @@ def test_a_run_does_not_go_on_with_another_genome(make_config, made_fasta, tmp_p
     fasta.write_text(made_fasta.read_text().replace("ACG", "GCA"))
     with pytest.raises(RunError, match=r"copy\.fa: its content is not what .* was started on"):
         run(make_config(fasta=(str(fasta),), max_steps=4, resume=True))
+
+
+def test_a_run_does_not_go_on_with_bases_parted_in_another_way(make_config, tmp_path):
+    bed = tmp_path / "valid.bed"
+    bed.write_text("one\t0\t1000\n")
+    run(make_config(valid_bed=str(bed), max_steps=2))
+    before = (tmp_path / "run" / "run.json").read_text()
+    bed.write_text("one\t0\t1500\n")
+    with pytest.raises(RunError, match=r"train had 11,000 bases in 1 stretches, and would now have 10,500 in 1; bring"):
+        run(make_config(valid_bed=str(bed), max_steps=4, resume=True))
+    assert (tmp_path / "run" / "run.json").read_text() == before
 
 
 def test_every_session_is_on_record(make_config, tmp_path):
