@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -12,8 +13,10 @@ from genomamba.alphabet import Alphabet
 from genomamba.coordinates import Interval
 from genomamba.data.genome import Genome
 from genomamba.data.windows import Split
+from genomamba.errors import RunError
+from genomamba.files import read_json
 
-__all__ = ["dataset_card"]
+__all__ = ["check_card", "dataset_card"]
 
 _BLOCK: Final = 1 << 20
 _SETS: Final = ("train", "valid", "test")
@@ -65,6 +68,29 @@ def dataset_card(
             for name, (share, own) in genomes.items()
         ]
     return card
+
+
+def check_card(path: Path, split: Split) -> None:
+    """Raise `RunError` where the card at `path`, if there is one, tells of another split: it was made anew since.
+
+    Parameters
+    ----------
+    path : Path
+        The card, as JSON.
+    split : Split
+        As it is made now.
+    """
+    if not path.is_file():
+        return
+    for name, before in read_json(path)["splits"].items():
+        intervals = getattr(split, name)
+        now_is = {"bases": sum(map(len, intervals)), "intervals": len(intervals)}
+        if any(before[key] != value for key, value in now_is.items()):
+            raise RunError(
+                f"{path}: {name} had {before['bases']:,} bases in {before['intervals']:,} stretches, and would now "
+                f"have {now_is['bases']:,} in {now_is['intervals']:,}; bring back the BED files, or the genomamba, that "
+                "the run was started with, or start anew"
+            )
 
 
 def _describe(genome: Genome, intervals: Sequence[Interval], alphabet: Alphabet, context: int) -> dict[str, Any]:

@@ -4,7 +4,8 @@ A set that is named, by contigs or by a BED file, is what was named. A set that 
 other bases, as blocks: each contig is cut into blocks of one size (a hundredth of these bases, at least 256 and
 at most a million), each block gets a hash of (seed, contig, block number), and the blocks with the lowest hashes
 make up the share of validation, those that follow the share of the test, as near as whole blocks come and at
-least one each. A share of 0 leaves the set empty.
+least one each. Where these are but ends of contigs, shorter than a block, whole blocks go before them. A share of 0
+leaves the set empty.
 """
 
 from __future__ import annotations
@@ -157,6 +158,9 @@ def _draw(free: list[Interval], shares: dict[str, float], block: int | None, see
     drawn: dict[str, list[Interval]] = {}
     for name, share in shares.items():
         count = _count(blocks, share * total)
+        if count and all(len(b) < size for b in blocks[:count]):
+            blocks.sort(key=lambda b: len(b) < size)
+            count = _count(blocks, share * total)
         drawn[name], blocks = blocks[:count], blocks[count:]
     if ranked and not blocks:
         raise ConfigError(

@@ -7,6 +7,7 @@ directions, and what the head combines lies on one rank.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -29,11 +30,16 @@ def contact() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, dist.DistError) as error:
-        reason = " ".join(str(error).split("\n", 1)[0].split())
         raise LostContactError(
-            f"another process of the run ended or does not answer ({reason[:120]}); what it said stands in its own "
-            "output, and --resume goes on from the last checkpoint"
+            f"another process of the run ended or does not answer ({_first_sentence(str(error))}); what it said stands "
+            "in its own output, and --resume goes on from the last checkpoint"
         ) from error
+
+
+def _first_sentence(text: str) -> str:
+    """Return what torch says first, without the place in its source that stands before it."""
+    line = " ".join(text.split("\n", 1)[0].split())
+    return re.sub(r"^\[\S+:\d+\] ", "", line).split(". ", 1)[0].removesuffix(".")
 
 
 class SequenceParts:

@@ -166,8 +166,8 @@ def _figures(runs: Named) -> Section:
         "matrix product reaches there. Fewer bits are better.",
         header=("run", "status", "parameters", "training bases", "time", "bases/s", "of peak", *SPLITS.values()),
         rows=rows,
-        notes=("Under a figure: that of the best Markov model on the same bases.",
-               "No interval of these figures is known; genomamba evaluate gives some.") ,
+        notes=("Under a figure: its 95 % interval, and the figure of the best Markov model on the same bases.",
+               "Runs scored on the same bases share much of what makes these wide: they are no test of a difference."),
     )  # fmt: skip
 
 
@@ -175,8 +175,8 @@ def _bits(run: RunFiles, split: str) -> tuple[str, str]:
     if (found := _split(run, split)) is None:
         return NONE, ""
     markov = words.markov_bits(run, split)
-    beside = f"Markov {markov[words.best_order(run, split)]:.4f}" if markov else ""
-    return f"{found['bits_per_base']:.4f}", beside
+    beside = [words.interval(found), f"Markov {markov[words.best_order(run, split)]:.4f}" if markov else ""]
+    return f"{found['bits_per_base']:.4f}", "; ".join(filter(None, beside))
 
 
 def _by_parts(runs: Named) -> list[Section]:
@@ -231,7 +231,10 @@ def _plain(value: Any) -> str:
         return NONE
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value))
+    # Pages are published: of files their names are told, as in the model card.
+    return Path(value).name if isinstance(value, str) and os.path.isabs(value) else str(value)
 
 
 def _count(value: float | None) -> str:

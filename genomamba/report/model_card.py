@@ -66,6 +66,7 @@ def _fill_in(
         keep_trailing_newline=True,
     )
     environment.filters |= {"cell": _cell, "text": json.dumps, "size": words.size, "share": words.share, "bits": _bits}
+    environment.filters["figure"] = words.figure
     run = {"inputs": [], "splits": {}, "held_out_contigs": {}} | (provenance.get("run") or {})
     evaluation = {"splits": {}, "markov_order": None, "context": None} | (run.get("evaluation") or {})
     return environment.get_template("model_card.md.jinja").render(

@@ -15,6 +15,7 @@ from genomamba.config import ModelConfig
 from genomamba.errors import RunError
 from genomamba.model import LanguageModel, count_parameters
 from genomamba.model.checkpoint import Checkpoint, is_hub_name
+from genomamba.report import words
 from genomamba.report.run_files import RunFiles, read_run
 
 __all__ = [
@@ -106,9 +107,7 @@ def figures_of(config: ModelConfig, provenance: Mapping[str, Any]) -> dict[str, 
     figures = {}
     for name, split in evaluation["splits"].items():
         masked = "masked " if evaluation["objective"] == "masked" else ""
-        figures[SPLITS[name]] = (
-            f"{split['bits_per_base']:.4f} bits per {masked}{unit_of(config)}, of {split['bases']:,}"
-        )
+        figures[SPLITS[name]] = f"{words.figure(split)} bits per {masked}{unit_of(config)}, of {split['bases']:,}"
         if split["markov"] is not None:
             figures[SPLITS[name]] += f"; Markov order {evaluation['markov_order']} {split['markov']:.4f}"
     return figures
@@ -151,7 +150,7 @@ def _run_facts(run: RunFiles) -> dict[str, Any]:
         **{name: facts[name] for name in kept if name in facts},
         "inputs": [
             {"name": Path(one["path"]).name, "bytes": one["bytes"], "sha256": one["sha256"]}
-            for one in facts.get("inputs", ())
+            for one in words.files(facts)
         ],
         "splits": {
             name: {key: split.get(key) for key in ("bases", "contigs", "gc")} for name, split in card["splits"].items()
@@ -178,6 +177,8 @@ def _evaluation_facts(evaluation: Mapping[str, Any] | None) -> dict[str, Any] | 
             name: {
                 "bases": split["bases"],
                 "bits_per_base": split["bits_per_base"],
+                "low": split.get("low"),
+                "high": split.get("high"),
                 "markov": bits.get(order, {}).get(name),
                 "order_0": bits.get(0, {}).get(name),
             }

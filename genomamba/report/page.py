@@ -79,7 +79,12 @@ def render(run: RunFiles) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"duration": words.duration, "size": words.size, "share": words.share}
+    environment.filters |= {
+        "duration": words.duration,
+        "size": words.size,
+        "share": words.share,
+        "interval": words.interval,
+    }
     status = words.state(run)
     return environment.get_template("page.html.jinja").render(
         name=run.folder.resolve().name,
@@ -97,7 +102,7 @@ def render(run: RunFiles) -> str:
         card=_card(run),
         config={} if run.config is None else {name: _plain(value) for name, value in run.config.items()},
         facts=_facts(run),
-        inputs=(run.facts or run.card or {}).get("inputs", []),
+        inputs=words.files(run.facts or run.card or {}),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -10,8 +11,8 @@ import numpy as np
 from genomamba.report.run_files import RunFiles
 
 __all__ = [
-    "STATUS", "best_order", "cost", "duration", "markov_bits", "moment", "share", "signed", "size", "state", "unit",
-    "verdict",
+    "STATUS", "best_order", "cost", "duration", "figure", "files", "interval", "markov_bits", "moment", "share",
+    "signed", "size", "state", "unit", "verdict",
 ]  # fmt: skip
 
 SPLITS: Final = {"test": "test", "valid": "validation"}
@@ -19,6 +20,7 @@ STATUS: Final = {
     "running": "It had not ended when this page was written, or was killed before it could say so.",
     "finished": "It ran to its end.",
     "stopped": "It was stopped before its end; --resume goes on with it.",
+    "trained": "Its training is done, what it holds out is not scored yet; --resume scores it.",
     "failed": "It failed before its end; what follows is what it left.",
 }
 
@@ -42,7 +44,7 @@ def verdict(run: RunFiles) -> str:
     chosen = best_order(run, name)
     difference = _difference(bits, markov[chosen])
     sentence += f"; the best Markov model (order {chosen}) needs {markov[chosen]:.3f}: {difference}."
-    return sentence + _better_order(name, markov, chosen)
+    return sentence + _better_order(name, markov, chosen) + _worse_than_chance(bits, markov, unit(run))
 
 
 def markov_bits(run: RunFiles, split: str) -> dict[int, float]:
@@ -62,8 +64,13 @@ def best_order(run: RunFiles, split: str) -> int:
 
 
 def state(run: RunFiles) -> str:
-    """Status of the run: running, finished, stopped, failed, or unknown."""
+    """Status of the run: running, finished, stopped, trained, failed, or unknown."""
     return str((run.facts or {}).get("status", "unknown"))
+
+
+def files(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Path, bytes and sha256 of each file that a run has read: bases, and classes of them."""
+    return [*facts.get("inputs", ()), *facts.get("class_files", ())]
 
 
 def unit(run: RunFiles) -> str:
@@ -104,6 +111,16 @@ def signed(value: float | None, decimals: int) -> str:
     return text.removeprefix("-") if is_zero else text.replace("-", "\u2212")
 
 
+def interval(figures: Mapping[str, Any]) -> str:
+    """The 95 % interval of bits per base, 1.8500 to 1.9500; empty where none is known, as of few bases."""
+    return "" if figures.get("low") is None else f"{figures['low']:.4f} to {figures['high']:.4f}"
+
+
+def figure(figures: Mapping[str, Any]) -> str:
+    """Bits per base with what is known of their interval: 1.9000 (1.8500 to 1.9500)."""
+    return f"{figures['bits_per_base']:.4f}" + (f" ({told})" if (told := interval(figures)) else "")
+
+
 def moment(value: str | None) -> str:
     """An ISO 8601 time as people read it, in UTC: 2025-11-03 09:00:00 UTC."""
     if value is None:
@@ -141,6 +158,13 @@ def _better_order(name: str, markov: dict[int, float], chosen: int) -> str:
         return ""
     best = f"order {lowest} needs {markov[lowest]:.3f}"
     return f" The order was chosen on validation; on the {SPLITS[name]} itself {best}."
+
+
+def _worse_than_chance(bits: float, markov: dict[int, float], unit: str) -> str:
+    if 0 not in markov or round(bits, 3) <= round(markov[0], 3):
+        return ""
+    guess = ", and so does a guess among four (2 bits)" if unit == "base" and bits > 2 else ""
+    return f" Even the frequencies of single {unit}s do better (order 0: {markov[0]:.3f}){guess}; train longer."
 
 
 def _without_evaluation(run: RunFiles) -> str:

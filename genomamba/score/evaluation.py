@@ -16,6 +16,7 @@ from genomamba.alphabet import Alphabet, get_alphabet
 from genomamba.config import PretrainConfig
 from genomamba.coordinates import Interval
 from genomamba.data.bed import read_bed
+from genomamba.data.card import check_card
 from genomamba.data.classes import RegionClasses, read_classes
 from genomamba.data.examples import example_paths
 from genomamba.data.genome import Genome
@@ -213,6 +214,9 @@ def _part_of_run(run: Path, settings: PretrainConfig, config: EvaluateConfig, al
         if settings.genomes is not None:
             raise ConfigError(f"--classes are those of the table of genomes of {run}; leave it out")
         settings = dataclasses.replace(settings, classes=config.classes)
+    elif settings.classes is not None and not Path(settings.classes).exists():
+        _log.warning("%s: is not there, so nothing is told by class; give it anew by --classes FILE", settings.classes)
+        settings = dataclasses.replace(settings, classes=None)
     corpus = open_corpus(settings, alphabet)
     genome, split = corpus.genome, corpus.split
     for one in genome.inputs:
@@ -221,6 +225,7 @@ def _part_of_run(run: Path, settings: PretrainConfig, config: EvaluateConfig, al
                 f"{one['path']}: its content is not what {run} was trained on; bring that back, or give --fasta with"
                 " --region or --bed"
             )
+    check_card(run / "dataset.json", split)
     part = config.split or "test"
     stretches = split.test if part == "test" else split.valid
     if not stretches:

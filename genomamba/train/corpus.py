@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -68,6 +68,8 @@ class Corpus:
         Path, bytes and SHA-256 of each file that the bases came from, the sheet among them.
     classes : RegionClasses or None
         Classes of bases that held-out figures are told for.
+    class_files : list of dict
+        Path, bytes and SHA-256 of each file that they came from; a run may go on with others.
     """
 
     genome: Genome
@@ -75,6 +77,7 @@ class Corpus:
     members: tuple[Member, ...]
     inputs: list[dict[str, Any]]
     classes: RegionClasses | None = None
+    class_files: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def is_mixed(self) -> bool:
@@ -168,8 +171,10 @@ def _one(config: PretrainConfig, alphabet: Alphabet) -> Corpus:
     )
     split, regions = _narrowed(genome, split, config.exclude_bed, config.regions_bed)
     member = Member("", None, 1.0, split, config.softmask_weight, regions)
-    classes = None if config.classes is None else read_classes(config.classes, genome)
-    return Corpus(genome, split, (member,), genome.inputs, classes)
+    if config.classes is None:
+        return Corpus(genome, split, (member,), genome.inputs)
+    classes = read_classes(config.classes, genome)
+    return Corpus(genome, split, (member,), genome.inputs, classes, [_file_facts(config.classes)])
 
 
 def _several(config: PretrainConfig, alphabet: Alphabet) -> Corpus:
@@ -192,11 +197,18 @@ def _several(config: PretrainConfig, alphabet: Alphabet) -> Corpus:
     members = [replace(member, share=share) for member, share in zip(members, shares, strict=True)]
     whole = Split(*(tuple(x for m in members for x in getattr(m.split, part)) for part in ("train", "valid", "test")))
     joined = Genome.join(genomes)
-    sheet = Path(config.genomes)
-    facts = {"path": str(sheet), "bytes": sheet.stat().st_size, "sha256": checksum(sheet)}
     return Corpus(
-        joined, whole, tuple(members), [*joined.inputs, facts], RegionClasses.join(classes) if classes else None
+        joined,
+        whole,
+        tuple(members),
+        [*joined.inputs, _file_facts(config.genomes)],
+        RegionClasses.join(classes) if classes else None,
+        [_file_facts(path) for path in dict.fromkeys(row.classes for row in rows if row.classes is not None)],
     )
+
+
+def _file_facts(path: str) -> dict[str, Any]:
+    return {"path": path, "bytes": Path(path).stat().st_size, "sha256": checksum(Path(path))}
 
 
 def species_ids(rows: Sequence[Row], alphabet: Alphabet) -> dict[str, int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import torch
@@ -25,23 +26,34 @@ from genomamba.train.distributed import Ranks
 from genomamba.train.objective import mask_tokens, shift_right
 from genomamba.train.step import losses_of
 
-__all__ = ["Scored", "Scorer", "by_genome", "total"]
+__all__ = ["BLOCKS", "Scored", "Scorer", "by_genome", "total"]
+
+BLOCKS: Final = 50
+"""Into which the windows are cut, in their order: what a base costs is alike over far more than a window."""
 
 
 @dataclass(slots=True)
 class Scored:
-    """Sum of negative log-likelihoods, in nats, and the bases it is over; and of these, those of each region class."""
+    """Sum of negative log-likelihoods, in nats, and the bases it is over; and of these, those of each region class.
+
+    `by_block` has the same two sums of each block of neighbouring windows, which are drawn anew for an interval.
+    """
 
     nats: float = 0.0
     bases: int = 0
     by_class: dict[str, Scored] = field(default_factory=dict)
+    by_block: dict[int, tuple[float, int]] = field(default_factory=dict)
 
-    def add(self, other: Scored) -> None:
-        """Add what was scored elsewhere."""
+    def add(self, other: Scored, block: int | None = None) -> None:
+        """Add what was scored elsewhere; of a window, name the block that it belongs to."""
         self.nats += other.nats
         self.bases += other.bases
         for name, one in other.by_class.items():
-            self.by_class.setdefault(name, Scored()).add(one)
+            self.by_class.setdefault(name, Scored()).add(one, block)
+        blocks = other.by_block if block is None else {block: (other.nats, other.bases)}
+        for number, (nats, bases) in blocks.items():
+            before = self.by_block.get(number, (0.0, 0))
+            self.by_block[number] = (before[0] + nats, before[1] + bases)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,21 +118,22 @@ class Scorer:
         for turn in range(0, len(tiles), at_once):
             first = turn + self.ranks.rank * self.batch_size
             if batch := tiles[first : first + self.batch_size]:
-                self._score(model, batch, first, scored)
+                self._score(model, batch, range(first, len(tiles)), scored)
             if after_batch is not None:
                 after_batch(min(1.0, (turn + at_once) / len(tiles)))
         model.train(was_training)
         return self._sum_over_ranks(scored)
 
-    def _score(self, model: LanguageModel, batch: Sequence[Tile], first: int, scored: dict[str, Scored]) -> None:
-        """Add what the windows of a batch give to the sums; `first` is the number of the first of them."""
+    def _score(self, model: LanguageModel, batch: Sequence[Tile], left: range, scored: dict[str, Scored]) -> None:
+        """Add what the windows of a batch give to the sums; `left` are their numbers and all that follow."""
         device = next(model.parameters()).device
-        inputs, targets, counted = (x.to(device) for x in self._load(batch, first))
+        inputs, targets, counted = (x.to(device) for x in self._load(batch, left.start))
         losses = losses_of(model, inputs, targets)
         nats = torch.where(counted, losses.double(), 0.0).sum(1).tolist()
         bases = counted.sum(1).tolist()
-        for part, *sums in zip(batch, nats, bases, self._by_class(batch, losses, counted), strict=True):
-            scored[part.window.contig].add(Scored(*sums))
+        sums = zip(nats, bases, self._by_class(batch, losses, counted), strict=True)
+        for number, part, own in zip(left, batch, sums, strict=False):
+            scored[part.window.contig].add(Scored(*own), number * BLOCKS // left.stop)
 
     def _sum_over_ranks(self, scored: dict[str, Scored]) -> dict[str, Scored]:
         if self.ranks.size == 1:

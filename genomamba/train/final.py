@@ -9,6 +9,8 @@ from tqdm import tqdm
 
 from genomamba.files import atomic_file
 from genomamba.model.checkpoint import load_model
+from genomamba.report.run_files import read_run
+from genomamba.report.words import figure, interval, verdict
 from genomamba.train.compare import markov_table
 from genomamba.train.log import BAR_FORMAT, tell
 from genomamba.train.parts import figures_of
@@ -23,7 +25,7 @@ class AskedToLeaveError(Exception):
 
 
 def score_held_out(trainer: Trainer) -> str:
-    """Score what is held out with the best weights, write model and evaluation.json, and return the table.
+    """Score what is held out with the best weights, write model and evaluation.json, and return table and verdict.
 
     All ranks score; the rest the first one does, and the others do not wait for it.
     """
@@ -71,7 +73,9 @@ def score_held_out(trainer: Trainer) -> str:
             plan.genome, plan.split, classes=plan.corpus.classes, before_stretch=leave_if_asked
         )
     trainer.folder.write_json("evaluation.json", evaluation)
-    return describe_evaluation(evaluation)
+    told = describe_evaluation(evaluation)
+    # Of masked models the table is a sentence already.
+    return f"{told}\n{verdict(read_run(run))}" if evaluation["splits"] and "markov" in evaluation else told
 
 
 def describe_evaluation(evaluation: dict[str, Any]) -> str:
@@ -82,17 +86,17 @@ def describe_evaluation(evaluation: dict[str, Any]) -> str:
     unit = "byte" if evaluation["alphabet"] == "bytes" else "base"
     if evaluation["objective"] == "masked":
         return "\n".join(
-            f"{name}: {split['bits_per_base']:.4f} bits per masked {unit}, over {split['bases']:,} masked {unit}s; "
+            f"{name}: {figure(split)} bits per masked {unit}, over {split['bases']:,} masked {unit}s; "
             f"both sides are read, so no next-{unit} figure compares with it"
             for name, split in splits
         ) + _parts(splits, {})
     best = evaluation["markov"]["best_order"]
     orders = {row["order"]: row for row in evaluation["markov"]["orders"]}
-    header = f"bits per {unit} {unit + 's':>14} {'genomamba':>11} {f'Markov order {best}':>17} {'order 0':>9}"
-    lines = [f"{header} {'perplexity':>12}"]
+    header = f"bits per {unit} {unit + 's':>14} {'genomamba':>11} {'95 % interval':>18}"
+    lines = [f"{header} {f'Markov order {best}':>16} {'order 0':>8} {'perplexity':>11}"]
     lines += [
-        f"{name:<13} {split['bases']:>14,} {split['bits_per_base']:>11.4f} {orders[best][name]:>17.4f} "
-        f"{orders[0][name]:>9.4f} {split['perplexity']:>12.4f}"
+        f"{name:<13} {split['bases']:>14,} {split['bits_per_base']:>11.4f} {interval(split):>18} "
+        f"{orders[best][name]:>16.4f} {orders[0][name]:>8.4f} {split['perplexity']:>11.4f}"
         for name, split in splits
     ]
     return "\n".join(lines) + _parts(splits, evaluation["markov"].get("by_class", {}))
@@ -101,7 +105,8 @@ def describe_evaluation(evaluation: dict[str, Any]) -> str:
 def _parts(splits: list[tuple[str, dict[str, Any]]], markov: dict[str, dict[str, float]]) -> str:
     """Return the bits of each genome of a mixture, and of each class, beside those of the Markov model, a line each."""
     rows = [
-        f"\n{split:<13} {one['bases']:>14,} {one['bits_per_base']:>11.4f} {beside:>17}   {part}"
+        f"\n{split:<13} {one['bases']:>14,} {one['bits_per_base']:>11.4f} {interval(one):>18} {beside:>16} {'':>8} "
+        f"{one['perplexity']:>11.4f}  {part}"
         for split, figures in splits
         for part, one, beside in [
             *((genome, one, "") for genome, one in figures.get("by_genome", {}).items()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -145,16 +146,19 @@ def read_layout(parts: Sequence[str], processes: int) -> tuple[int, int]:
     found: dict[str, int] = {}
     for part in parts:
         name, _, number = part.partition("=")
-        if name not in ("data", "context") or not number.isdecimal() or int(number) < 1 or name in found:
+        if name not in ("data", "context") or not number.isdecimal() or int(number) < 1:
             raise ConfigError(f"has {part!r}; it is of the form data=2,context=4", option="parallel")
+        if name in found:
+            raise ConfigError(f"has {name} twice; give it once", option="parallel")
         found[name] = int(number)
     context = found.get("context", 1)
     data = found.get("data", max(1, processes // context))
     if data * context != processes:
         how = "1 process runs" if processes == 1 else f"{processes} processes run"
+        fits = math.gcd(context, processes)
         raise ConfigError(
             f"is data={data},context={context}, {data} x {context} = {data * context} processes, and {how}; start "
-            f"{data * context} by torchrun or srun, or give two numbers whose product is {processes}",
+            f"{data * context} by torchrun or srun, or give --parallel data={processes // fits},context={fits}",
             option="parallel",
         )
     return data, context

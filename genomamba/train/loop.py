@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from genomamba.config import PretrainConfig
-from genomamba.data.card import dataset_card
+from genomamba.data.card import check_card, dataset_card
 from genomamba.errors import GenomambaError
 from genomamba.model import count_parameters
 from genomamba.report.model_card import write_run_card
@@ -90,7 +90,7 @@ def _pretrain(config: PretrainConfig, ranks: Ranks, command: str, emit: Callable
             raise
         if ranks.is_first:
             emit(f"report: {session.close()}")
-    return signals.exit_code if session.status == "stopped" else 0
+    return 0 if session.status == "finished" else signals.exit_code
 
 
 def _plan_in_turn(config: PretrainConfig, ranks: Ranks) -> Plan:
@@ -110,7 +110,12 @@ def _start(plan: Plan, path: Path, config: PretrainConfig, command: str) -> RunF
     with ranks.agree():
         folder = RunFolder(path, resume=config.resume, force=config.force, reads=not ranks.is_first)
         if ranks.is_first:
-            facts = {"processes": ranks.size, "parallel": f"data={ranks.data},context={ranks.context}"}
+            check_card(path / "dataset.json", plan.split)
+            facts: dict[str, Any] = {}
+            if plan.corpus.class_files:
+                facts["class_files"] = plan.corpus.class_files
+            if ranks.size > 1:
+                facts |= {"processes": ranks.size, "parallel": f"data={ranks.data},context={ranks.context}"}
             folder.start(
                 command=command,
                 inputs=plan.corpus.inputs,
@@ -120,7 +125,7 @@ def _start(plan: Plan, path: Path, config: PretrainConfig, command: str) -> RunF
                 precision=plan.config.precision,
                 parameters=count_parameters(plan.model),
                 preset=plan.config.preset,
-                **(facts if ranks.size > 1 else {}),
+                **facts,
             )
             folder.write_config(plan.config)
     return folder
@@ -153,7 +158,7 @@ class _Session:
             emit(score_held_out(self._trainer))
             self.status = "finished"
         except AskedToLeaveError:
-            self.status = "stopped"
+            self.status = "trained"
             emit(f"trained to the end, not evaluated; --resume --out {path} does the rest")
 
     def _write_card(self) -> None:

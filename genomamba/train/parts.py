@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
-from genomamba.metrics import bits_per_base, perplexity
+import numpy as np
+
+from genomamba.metrics import bits_per_base, perplexity, resampled_means
 from genomamba.train.evaluate import Scored, by_genome, total
 
 __all__ = ["figures_of", "parts_in_words", "parts_of"]
+
+FEWEST_BLOCKS: Final = 10
+"""Of which an interval is told."""
 
 
 def parts_of(scored: Mapping[str, Scored], *, is_mixture: bool) -> Iterator[tuple[str, str, Scored]]:
@@ -53,8 +59,8 @@ def figures_of(scored: Mapping[str, Scored], *, is_mixture: bool) -> dict[str, A
 
 
 def _figures(scored: Scored) -> dict[str, Any]:
-    by_class = {name: _of(one) for name, one in scored.by_class.items() if one.bases}
-    return _of(scored) | ({"by_class": by_class} if by_class else {})
+    by_class = {name: _of(one) | _interval(one) for name, one in scored.by_class.items() if one.bases}
+    return _of(scored) | _interval(scored) | ({"by_class": by_class} if by_class else {})
 
 
 def _of(scored: Scored) -> dict[str, Any]:
@@ -63,3 +69,14 @@ def _of(scored: Scored) -> dict[str, Any]:
         "bits_per_base": bits_per_base(scored.nats, scored.bases),
         "perplexity": perplexity(scored.nats, scored.bases),
     }
+
+
+def _interval(scored: Scored) -> dict[str, float | None]:
+    """Return the 95 % interval of the bits per base, from drawing the blocks anew; None where they are few."""
+    sums = [of_block for _, of_block in sorted(scored.by_block.items()) if of_block[1]]
+    if len(sums) < FEWEST_BLOCKS:
+        return {"low": None, "high": None}
+    nats, bases = (np.array(column) for column in zip(*sums, strict=True))
+    bits = resampled_means(nats[None], bases) / math.log(2)
+    low, high = np.quantile(bits, (0.025, 0.975)).tolist()
+    return {"low": low, "high": high}

@@ -295,6 +295,17 @@ def test_a_split_needs_a_run(evaluate, trained_on, tmp_path):
     assert "bases in all contigs that have 16 bases of context; 48 have" in shown
 
 
+def test_a_run_whose_file_of_classes_is_gone_is_evaluated_without(evaluate, trained_on, tmp_path, caplog):
+    run = tmp_path / "run"
+    shutil.copytree(trained_on / "run", run)
+    settings = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(settings.replace("classes: null", f"classes: {tmp_path / 'gone.bed'}"))
+    assert (run / "config.yaml").read_text() != settings
+    evaluate(str(run), "--split", "valid", "--contexts", "16", "--blocks", 3)
+    (told,) = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+    assert told == f"{tmp_path / 'gone.bed'}: is not there, so nothing is told by class; give it anew by --classes FILE"
+
+
 def test_classes_are_told_against_context(evaluate, tmp_path):
     (tmp_path / "classes.bed").write_text("one\t0\t2000\texon\nthree\t100\t2000\trepeat\nnowhere\t0\t9\texon\n")
     options = ("--split", "valid", "--contexts", "16,64", "--classes", tmp_path / "classes.bed")

@@ -10,6 +10,7 @@ import genomamba
 from genomamba.cli.main import main
 from genomamba.config import ModelConfig
 from genomamba.model import LanguageModel, count_parameters
+from genomamba.report.words import figure
 
 
 @pytest.fixture
@@ -95,8 +96,8 @@ def test_the_card_of_a_run_has_its_figures_and_no_path(trained_on):
     dataset = json.loads((trained_on / "run/dataset.json").read_text())["splits"]
     best, valid = evaluation["markov"]["best_order"], evaluation["splits"]["valid"]
     orders = evaluation["markov"]["orders"]
-    figures = (valid["bits_per_base"], orders[best]["valid"], orders[0]["valid"])
-    assert f"| validation | {valid['bases']:,} | " + " | ".join(f"{bits:.4f}" for bits in figures) + " |" in text
+    figures = (f"{orders[order]['valid']:.4f}" for order in (best, 0))
+    assert f"| validation | {valid['bases']:,} | {figure(valid)} | " + " | ".join(figures) + " |" in text
     assert f"| Markov order {best} |" in text
     assert f"| `{source['sha256']}` |" in text
     assert f"| training | {dataset['train']['bases']:,} | 2 | {100 * dataset['train']['gc']:.1f} % |" in text

@@ -51,6 +51,16 @@ def test_blocks_are_at_most_a_million(tmp_path, made_genome):
     assert all(i.start % 1_000_000 == 0 for i in split.valid + split.test)
 
 
+def test_the_end_of_a_contig_is_no_held_out_part_by_itself(made_genome):
+    genome = made_genome({"a": "A" * 10_020})
+    for seed in range(40):
+        split = make_split(genome, block=1_000, valid_share=0.002, test_share=0.002, seed=seed)
+        assert [len(i) for i in split.valid + split.test] == [1_000, 1_000]
+    # Where there are but ends, one is drawn.
+    of_ends = make_split(made_genome(dict.fromkeys("abcd", "A" * 20)), block=1_000, valid_share=0.01, test_share=0)
+    assert [len(i) for i in of_ends.valid] == [20]
+
+
 def test_the_draw_depends_on_seed_contig_and_block_alone(genome, made_genome):
     first = make_split(genome, seed=0, block=500)
     assert make_split(genome, seed=0, block=500) == first

@@ -64,6 +64,13 @@ def test_what_is_a_setting_and_a_fact_stands_there_once(text_of):
     assert cells(page, "processes") == ["\u2013", "2"]
 
 
+def test_of_files_the_names_are_told(text_of):
+    page = text_of(first={"config": {"fasta": ["/home/me/a.fa", "/home/me/b.fa"]}}, second={"config": {"init": "/x/w"}})
+    assert cells(page, "fasta")[0] == "a.fa, b.fa"
+    assert cells(page, "init") == ["\u2013", "w"]
+    assert "/home" not in page
+
+
 def test_parts_that_one_run_lacks_are_dashes(text_of):
     one = {"by_class": {"exon": {"bases": 70, "bits_per_base": 1.5}, "other": {"bases": 30, "bits_per_base": 1.9}}}
     other = {"by_class": {"exon": {"bases": 70, "bits_per_base": 1.25}}}

@@ -42,6 +42,12 @@ def test_what_a_run_knows_is_in_the_card():
     assert "does better" not in text
 
 
+def test_an_interval_stands_beside_its_figure():
+    known = provenance()
+    known["run"]["evaluation"]["splits"]["test"] |= {"low": 1.85, "high": 1.95}
+    assert "| test | 1,234 | 1.9000 (1.8500 to 1.9500) | 1.9500 |" in card(known).text
+
+
 def test_a_run_that_began_with_weights_names_them():
     known = provenance()
     known["run"]["init"] = "someone/else"

@@ -111,7 +111,7 @@ def test_masked_figures_stand_alone(make_run) -> None:
     assert page.tags.count("svg") == 3
 
 
-@pytest.mark.parametrize("status", ["running", "stopped", "failed"])
+@pytest.mark.parametrize("status", ["running", "stopped", "trained", "failed"])
 def test_run_that_has_not_finished_says_so(make_run, status: str) -> None:
     run = make_run(evaluation=None)
     facts = json.loads((run / "run.json").read_text())
@@ -217,7 +217,7 @@ def test_report_needs_neither_torch_nor_pyplot(make_run) -> None:
 def test_region_classes_are_told_drawn_and_followed(make_run) -> None:
     evaluation, card = make_run.files["evaluation"], make_run.files["card"]
     evaluation["splits"]["test"]["by_class"] = {
-        "CDS": {"bases": 1_900_000, "bits_per_base": 1.9312, "perplexity": 3.8},
+        "CDS": {"bases": 1_900_000, "bits_per_base": 1.9312, "low": 1.92, "high": 1.94, "perplexity": 3.8},
         "intergenic": {"bases": 710_110, "bits_per_base": 1.8961, "perplexity": 3.7},
     }
     evaluation["markov"]["by_class"] = {"test": {"CDS": 1.9444, "intergenic": 1.9001}}
@@ -228,7 +228,8 @@ def test_region_classes_are_told_drawn_and_followed(make_run) -> None:
     ]
     page = page_of(make_run(evaluation=evaluation, card=card, rows=[*make_run.metrics(300), *rows]))
     for text in (
-        "By region class", "CDS test 1,900,000 1.9312 1.9444", "intergenic test 710,110 1.8961 1.9001",
+        "By region class", "CDS test 1,900,000 1.9312 1.9200 to 1.9400 1.9444",
+        "intergenic test 710,110 1.8961 \u2013 1.9001",
         "Validation by region class", "class training validation test CDS 11 5 3,000,000 genic 7",
     ):  # fmt: skip
         assert text in page.text

@@ -17,6 +17,18 @@ EDITS: dict[str, tuple[dict[str, Any], str]] = {
         "On 2,610,110 held-out bases the model needs 1.946 bits per base; the best Markov model (order 8) needs 1.932: "
         "0.014 fewer than the model, which has not yet learnt more than counting words does.",
     ),
+    "more than order 0": (
+        {"test": 1.9876},
+        "On 2,610,110 held-out bases the model needs 1.988 bits per base; the best Markov model (order 8) needs 1.932: "
+        "0.056 fewer than the model, which has not yet learnt more than counting words does. Even the frequencies of "
+        "single bases do better (order 0: 1.959); train longer.",
+    ),
+    "more than a guess": (
+        {"test": 2.3},
+        "On 2,610,110 held-out bases the model needs 2.300 bits per base; the best Markov model (order 8) needs 1.932: "
+        "0.368 fewer than the model, which has not yet learnt more than counting words does. Even the frequencies of "
+        "single bases do better (order 0: 1.959), and so does a guess among four (2 bits); train longer.",
+    ),
     "the same": (
         {"test": 1.9324},
         "On 2,610,110 held-out bases the model needs 1.932 bits per base; "

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from genomamba.model.context_parallel import LostContactError, contact
 from genomamba.settings import to_yaml
 from genomamba.train.distributed import BUCKET, Ranks, _buckets
 from genomamba.train.evaluate import Scorer
@@ -187,6 +188,15 @@ def test_what_ends_all_is_told_once(slow_steps, config_file, more, says):
     assert code == other_code != 0
     assert says in errors.strip().splitlines()[-1]
     assert other == ["", ""]
+
+
+def test_what_torch_says_of_a_lost_process_is_told_as_a_whole_sentence():
+    said = "[/home/ci/gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:16021. This is typically"
+    with (
+        pytest.raises(LostContactError, match=r"answer \(Connection closed by peer \[127.0.0.1\]:16021\); what"),
+        contact(),
+    ):
+        raise RuntimeError(f"{said} caused by a remote worker crashing.\nC++ CapturedTraceback:")
 
 
 def test_gradients_go_in_messages_of_one_dtype_and_bounded_size():

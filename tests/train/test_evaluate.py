@@ -13,7 +13,7 @@ from genomamba.data.classes import read_classes
 from genomamba.data.genome import Genome
 from genomamba.data.windows import tile
 from genomamba.model import LanguageModel
-from genomamba.train.evaluate import Scorer, total
+from genomamba.train.evaluate import BLOCKS, Scorer, total
 from genomamba.train.step import losses_of
 
 DNA = get_alphabet("dna")
@@ -71,6 +71,20 @@ def test_does_not_depend_on_the_batch_size(genome, batch_size):
     found = total(make_scorer(genome, batch_size=batch_size)(make_model(), intervals))
     assert found.bases == expected.bases
     assert found.nats == pytest.approx(expected.nats, rel=1e-6)
+
+
+def test_blocks_are_of_neighbouring_windows_and_add_up(genome):
+    """Two stretches of 500 and 77 bases make 35 windows, so each is a block; of 288 windows of 4, some six are one."""
+    intervals = [Interval("one", 0, 500), Interval("two", 0, 77)]
+    scored = total(make_scorer(genome)(make_model(), intervals))
+    assert len(scored.by_block) == len(tile(intervals, 32, 16))
+    by_contig = make_scorer(genome, context=4)(make_model(), intervals)
+    whole = total(by_contig)
+    assert list(whole.by_block) == list(range(BLOCKS))
+    assert sum(bases for _, bases in whole.by_block.values()) == whole.bases
+    assert sum(nats for nats, _ in whole.by_block.values()) == pytest.approx(whole.nats)
+    # 77 of 577 bases are of the last contig.
+    assert min(by_contig["two"].by_block) == pytest.approx(BLOCKS * 500 / 577, abs=1)
 
 
 def test_a_subset_is_spread_and_smaller(genome):

@@ -77,12 +77,12 @@ def test_layouts(text, processes, layout):
 @pytest.mark.parametrize(
     ("text", "processes", "says"),
     [
-        ("data=2,context=4", 6, r"2 x 4 = 8 processes, and 6 processes run"),
-        ("context=4", 2, r"1 x 4 = 4 processes, and 2 processes run"),
-        ("context=2", 1, r"1 x 2 = 2 processes, and 1 process runs"),
+        ("data=2,context=4", 6, r"2 x 4 = 8 processes, and 6 processes run; .* give --parallel data=3,context=2$"),
+        ("context=4", 2, r"1 x 4 = 4 processes, and 2 processes run; .* give --parallel data=1,context=2$"),
+        ("context=2", 1, r"1 x 2 = 2 processes, and 1 process runs; .* give --parallel data=1,context=1$"),
         ("model=2", 2, r"has 'model=2'; it is of the form data=2,context=4"),
         ("data=0", 1, r"has 'data=0'"),
-        ("data=2,data=2", 2, r"has 'data=2'"),
+        ("context=2,context=2", 2, r"has context twice; give it once"),
     ],
 )
 def test_layouts_that_do_not_multiply_out_are_refused_with_the_product(text, processes, says):

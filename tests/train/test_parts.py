@@ -1,11 +1,16 @@
 """What was held out, told by genome and by class of base: sums, rows, figures and words."""
 
 import csv
+import hashlib
 import json
+import math
 
+import numpy as np
 import pytest
 
+from genomamba.report import words
 from genomamba.train.evaluate import Scored
+from genomamba.train.final import describe_evaluation
 from genomamba.train.parts import figures_of, parts_in_words, parts_of
 
 
@@ -80,6 +85,10 @@ def test_a_run_tells_classes_at_every_validation_and_at_the_end(objective, class
         assert bases == {"exon": 2_000, "repeat": 500, "other": 3_500}
     weighted = sum(one["bits_per_base"] * one["bases"] for one in test["by_class"].values()) / test["bases"]
     assert weighted == pytest.approx(test["bits_per_base"])
+    facts, content = json.loads((run / "run.json").read_text()), classes_bed.read_bytes()
+    of_file = {"path": str(classes_bed), "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    assert facts["class_files"] == [of_file]
+    assert [one["path"] for one in words.files(facts)] == [facts["inputs"][0]["path"], str(classes_bed)]
     card = json.loads((run / "dataset.json").read_text())
     assert card["classes"]["test"] == {"exon": 2_000, "repeat": 500, "other": 3_500}
     assert any("repeat" in text for text in shown)
@@ -113,3 +122,41 @@ def test_a_mixture_tells_classes_of_the_genomes_that_have_them(classes_bed, made
     assert {("a", None), ("b", None), ("a", "exon"), (None, "exon")} <= parts
     assert ("b", "exon") not in parts
     assert "By region class" in (tmp_path / "run" / "report.html").read_text()
+
+
+def evaluation(by_class):
+    """Figures of a causal run, as evaluation.json has them."""
+    whole = {"bases": 12_345, "bits_per_base": 1.9, "low": 1.85, "high": 1.95, "perplexity": 3.7321}
+    orders = [{"order": 0, "test": 1.98}, {"order": 3, "test": 1.92}]
+    markov = {"best_order": 3, "orders": orders, "by_class": {"test": dict.fromkeys(by_class, 1.8765)}}
+    parts = {"by_class": dict.fromkeys(by_class, whole | {"low": None, "high": None})}
+    return {"alphabet": "dna", "objective": "next_token", "markov": markov, "splits": {"test": whole | parts}}
+
+
+def test_every_figure_of_the_table_stands_under_its_heading():
+    header, whole, part = describe_evaluation(evaluation(["exon"])).splitlines()
+    ends = {heading: header.index(heading) + len(heading) for heading in
+            ("bases", "genomamba", "95 % interval", "Markov order 3", "order 0", "perplexity")}  # fmt: skip
+    told = {"bases": "12,345", "genomamba": "1.9000", "perplexity": "3.7321"}
+    for heading, value in (told | {"95 % interval": "1.8500 to 1.9500", "order 0": "1.9800"}).items():
+        assert whole[: ends[heading]].endswith(value)
+    for heading, value in (told | {"Markov order 3": "1.8765", "order 0": " "}).items():
+        assert part[: ends[heading]].endswith(value)
+    assert part[ends["perplexity"] :] == "  exon"
+
+
+def test_an_interval_is_told_of_blocks_that_differ_and_not_of_few():
+    generator = np.random.default_rng(0)
+    bits = generator.normal(1.9, 0.1, 50)
+    blocks = {number: (100 * math.log(2) * one, 100) for number, one in enumerate(bits.tolist())}
+    found = figures_of({"1": Scored(sum(x for x, _ in blocks.values()), 5_000, {}, blocks)}, is_mixture=False)
+    # Of a mean of 50 numbers: 1.96 standard errors to either side.
+    half = 1.96 * bits.std() / math.sqrt(50)
+    assert found["bits_per_base"] - found["low"] == pytest.approx(half, rel=0.1)
+    assert found["high"] - found["bits_per_base"] == pytest.approx(half, rel=0.1)
+    backwards = dict(reversed(blocks.items()))
+    assert (
+        figures_of({"1": Scored(sum(x for x, _ in blocks.values()), 5_000, {}, backwards)}, is_mixture=False) == found
+    )
+    few = figures_of({"1": Scored(9.0, 9, {}, dict.fromkeys(range(9), (1.0, 1)))}, is_mixture=False)
+    assert (few["low"], few["high"]) == (None, None)

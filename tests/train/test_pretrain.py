@@ -4,6 +4,8 @@ import csv
 import dataclasses
 import json
 import math
+import os
+import signal
 
 import pytest
 import safetensors.torch
@@ -14,6 +16,9 @@ from genomamba.config import ModelConfig
 from genomamba.errors import ConfigError, DataError, RunError
 from genomamba.model import LanguageModel
 from genomamba.model.checkpoint import load_model, open_checkpoint, save_huggingface, save_model
+from genomamba.report import words
+from genomamba.report.run_files import read_run
+from genomamba.train import final
 from genomamba.train.evaluate import Scored, Scorer
 from genomamba.train.loop import pretrain
 from genomamba.train.trainer import Trainer
@@ -65,7 +70,8 @@ def test_the_plan_and_the_table_are_shown(finished):
     out, shown, _ = finished
     for part in ("causal, 1 layer, d_model 16", "--max-steps 150", "run folder", "Markov order", "bits per base"):
         assert part in shown
-    assert f"report: {out / 'report.html'}" in shown
+    assert shown.endswith(f"{words.verdict(read_run(out))}\nreport: {out / 'report.html'}")
+    assert "held-out bases the model needs" in shown
 
 
 def test_the_run_folder_is_complete(finished):
@@ -247,6 +253,17 @@ def test_a_run_does_not_go_on_with_another_genome(make_config, made_fasta, tmp_p
         run(make_config(fasta=(str(fasta),), max_steps=4, resume=True))
 
 
+def test_a_run_does_not_go_on_with_bases_parted_in_another_way(make_config, tmp_path):
+    bed = tmp_path / "valid.bed"
+    bed.write_text("one\t0\t1000\n")
+    run(make_config(valid_bed=str(bed), max_steps=2))
+    before = (tmp_path / "run" / "run.json").read_text()
+    bed.write_text("one\t0\t1500\n")
+    with pytest.raises(RunError, match=r"train had 11,000 bases in 1 stretches, and would now have 10,500 in 1; bring"):
+        run(make_config(valid_bed=str(bed), max_steps=4, resume=True))
+    assert (tmp_path / "run" / "run.json").read_text() == before
+
+
 def test_every_session_is_on_record(make_config, tmp_path):
     run(make_config(max_steps=2))
     started = json.loads((tmp_path / "run" / "run.json").read_text())["started"]
@@ -346,6 +363,24 @@ def test_resuming_a_finished_run_changes_nothing(make_config, tmp_path):
     assert code == 0
     assert again == first
     assert (tmp_path / "run" / "metrics.jsonl").read_text() == rows
+
+
+def test_a_run_that_is_left_while_it_is_scored_is_trained(make_config, tmp_path, monkeypatch):
+    def asked_to_leave(*_, before_stretch, **__):
+        os.kill(os.getpid(), signal.SIGTERM)
+        before_stretch()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(final, "markov_table", asked_to_leave)
+        code, shown, _ = run(make_config(max_steps=2))
+    assert code == 143
+    assert "trained to the end, not evaluated" in shown
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "trained"
+    assert "--resume scores it" in (tmp_path / "run" / "report.html").read_text()
+    code, shown, _ = run(make_config(max_steps=2, resume=True))
+    assert code == 0
+    assert "trained to its limit; scoring" in shown
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "finished"
 
 
 def test_resume_starts_a_run_where_there_is_none(make_config):
