@@ -88,8 +88,8 @@ def check_card(path: Path, split: Split) -> None:
         if any(before[key] != value for key, value in now_is.items()):
             raise RunError(
                 f"{path}: {name} had {before['bases']:,} bases in {before['intervals']:,} stretches, and would now "
-                f"have {now_is['bases']:,} in {now_is['intervals']:,}; bring back the BED files, or the genomamba, that "
-                "the run was started with, or start anew"
+                f"have {now_is['bases']:,} in {now_is['intervals']:,}; bring back the BED files, or the genomamba, "
+                "that the run was started with, or start anew"
             )
 
 
