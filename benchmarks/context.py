@@ -37,13 +37,16 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=1)
     parser.add_argument("--kept", action="store_true", help="without --recompute")
     parser.add_argument("--recompute-layers", type=int, default=1)
+    parser.add_argument(
+        "--steps", type=int, default=1, help="of them the peak and the fastest; kept memory grows for some"
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--case", type=json.loads, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.case is not None:
         print(json.dumps(step(**options.case)))
         return
-    given = ("preset", "objective", "strand", "precision", "batch_size", "recompute_layers", "threads")
+    given = ("preset", "objective", "strand", "precision", "batch_size", "recompute_layers", "threads", "steps")
     case = {name: getattr(options, name) for name in given} | {"recompute": not options.kept}
     peaks: dict[int, float] = {}
     for length in sorted(options.lengths):
@@ -55,8 +58,8 @@ def main() -> None:
         write("context", f"slope-{options.preset}-L{one}-L{other}", **case, bytes_per_base=slope)
 
 
-def step(*, context: int, **settings: Any) -> dict[str, float]:
-    """Plan a run over a made genome, measure as the plan does, run one step, and return what was told and what was."""
+def step(*, context: int, steps: int, **settings: Any) -> dict[str, float]:
+    """Plan a run over a made genome, measure as the plan does, run steps, and return what was told and what was."""
     # Imported where the child has read its settings, as the command line has them.
     from genomamba.model.process import peak_memory_mib
     from genomamba.train.estimate import measure
@@ -83,12 +86,15 @@ def step(*, context: int, **settings: Any) -> dict[str, float]:
         cost = measure(plan)
         optimizer = make_optimizer(plan.model, 0.1)
         collate = make_collate(plan.config.objective, "dna", 0)
-        start = time.perf_counter()
-        batch = collate([plan.stream[i] for i in range(plan.stages.last.windows)])
-        backward(plan.model, batch, plan.stages.last.windows, plan.precision)
-        optimizer.step()
-        seconds = time.perf_counter() - start
-    peak = peak_memory_mib()
+        times = []
+        for _ in range(steps):
+            start = time.perf_counter()
+            batch = collate([plan.stream[i] for i in range(plan.stages.last.windows)])
+            backward(plan.model, batch, plan.stages.last.windows, plan.precision)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            times.append(time.perf_counter() - start)
+    peak, seconds = peak_memory_mib(), min(times)
     return {
         "peak_mib": peak, "told_mib": cost.memory_mib, "told_to_peak": cost.memory_mib / peak,
         "seconds": seconds, "told_s": cost.step_s, "bases_per_s": batch.inputs.numel() / seconds,

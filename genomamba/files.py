@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,9 @@ def atomic_file(path: Path) -> Iterator[Path]:
     except (OSError, SafetensorError) as error:
         raise RunError(f"{path}: cannot be written ({_reason(error)}); what was there is untouched") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        # A read-only disk does not even say that there is no such file.
+        with suppress(OSError):
+            temporary.unlink()
 
 
 @contextmanager

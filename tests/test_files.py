@@ -2,6 +2,7 @@
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,17 @@ def test_a_file_that_failed_half_way_leaves_the_old_one(tmp_path):
         write_half(atomic_file(path), ZeroDivisionError())
     assert read_json(path) == {"a": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["values.json"]
+
+
+def test_a_read_only_disk_is_said(tmp_path, monkeypatch):
+    def refused(path, *_, **__):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    # As a real one: the file that was never made cannot be removed either.
+    monkeypatch.setattr(Path, "unlink", refused)
+    monkeypatch.setattr(Path, "write_text", refused)
+    with pytest.raises(RunError, match=r"run.json: cannot be written \(Read-only file system\); what was there is"):
+        write_json(tmp_path / "run.json", {})
 
 
 def test_a_full_disk_is_said_and_leaves_the_old_folder(tmp_path):

@@ -16,7 +16,7 @@ import torch
 
 import genomamba_kernels
 
-__all__ = ["keep_freed_memory", "peak_memory_mib", "set_threads", "side_by_side", "synchronize"]
+__all__ = ["has_glibc", "keep_freed_memory", "peak_memory_mib", "set_threads", "side_by_side", "synchronize"]
 
 # Names and values of <malloc.h>.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4
@@ -76,13 +76,18 @@ def keep_freed_memory(*, but_large: bool = False) -> None:
         Hand back blocks of 8 MiB and more. A process that keeps them and takes small ones in between holds up to twice
         what it uses, since the small ones lie where large ones would fit; and with --recompute large ones are few.
     """
-    if platform.libc_ver()[0] == "glibc":
+    if has_glibc():
         libc = ctypes.CDLL(None)
         if but_large:
             libc.mallopt(_M_MMAP_THRESHOLD, _LARGE)
         else:
             libc.mallopt(_M_MMAP_MAX, 0)
         libc.mallopt(_M_TRIM_THRESHOLD, -1)
+
+
+def has_glibc() -> bool:
+    """Whether this is a system whose memory `keep_freed_memory` rules."""
+    return platform.libc_ver()[0] == "glibc"
 
 
 def synchronize(device: torch.device) -> None:

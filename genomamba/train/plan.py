@@ -32,7 +32,7 @@ from genomamba.train.schedule import Limits
 from genomamba.train.sharing import check_division
 from genomamba.train.stages import Stage, Stages, read_schedule
 
-__all__ = ["Cost", "Plan", "make_plan", "open_data", "run_path"]
+__all__ = ["Cost", "Plan", "gives_back", "make_plan", "open_data", "run_path"]
 
 _log = logging.getLogger("genomamba")
 
@@ -191,7 +191,7 @@ def make_plan(config: PretrainConfig, ranks: Ranks | None = None) -> Plan:
     stages = _stages(config)
     check_division(config, stages, model_config, ranks)
     largest = stages.largest.windows * stages.largest.context // ranks.size
-    keep_freed_memory(but_large=config.recompute or largest >= LARGE_BATCH)
+    keep_freed_memory(but_large=gives_back(largest, recompute=config.recompute))
     stream = _stream(config, stages, corpus)
     longest = max(map(len, split.train))
     if (context := max(turn.context for turn in stages.turns)) > longest:
@@ -213,6 +213,11 @@ def make_plan(config: PretrainConfig, ranks: Ranks | None = None) -> Plan:
         threads=threads,
         ranks=ranks,
     )
+
+
+def gives_back(tokens: int, *, recompute: bool) -> bool:
+    """Whether the large blocks of a step over so many tokens go back to the system when they are freed."""
+    return recompute or tokens >= LARGE_BATCH
 
 
 def _given_weights(config: PretrainConfig) -> LanguageModel | None:
