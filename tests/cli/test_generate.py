@@ -65,6 +65,7 @@ def test_the_header_says_what_likelihood_says(generate, prompts, tmp_path):
     assert float(row.split("\t")[4]) == pytest.approx(per_base, abs=1e-4)
 
 
+@pytest.mark.thorough
 def test_a_trained_model_writes_what_it_was_trained_on(generate):
     """In the training genome, a base is followed by the next of A, C, G, T in 60 % of cases."""
     ((*_, body),) = generate("--length", 2_000)

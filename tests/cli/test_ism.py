@@ -203,6 +203,7 @@ def test_a_masked_model_changes_bases_alone_where_its_score_has_no_more(ism):
     assert list(rows[0]) == ["chrom", "pos", "ref", "alt", "kind", "site", "wt_marginal", "status"]
 
 
+@pytest.mark.thorough
 def test_standard_output_has_the_table_alone(ism, masked_on):
     expected = ism("one:101-105", *OPTIONS).read_bytes()
     command = [sys.executable, "-m", "genomamba", "ism", "run", "--fasta", "made.fa", "--region", "one:101-105"]

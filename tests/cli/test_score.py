@@ -285,6 +285,7 @@ def test_a_few_mismatches_are_skipped_and_told(score, make_vcf, contigs, tmp_pat
     assert len(table) - 1 == unscored
 
 
+@pytest.mark.thorough
 def test_standard_input_and_output_hold_the_same(score, make_vcf, masked_on):
     vcf = make_vcf(10)
     expected = records_of(score(vcf, "file.vcf", *OPTIONS))

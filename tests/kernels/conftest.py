@@ -280,5 +280,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.path.parent == Path(__file__).parent and "triton" in item.name:
             if {"triton", "backwards"} <= {*re.split(r"[\[\]-]", item.name)}:
                 item.add_marker(pytest.mark.slow)
-            elif "as_exact" not in item.name:
+            elif "as_exact_as_eager" not in item.name:
                 item.add_marker(pytest.mark.thorough)

@@ -46,6 +46,7 @@ FORWARD = ("--cases", "bfloat16 16", "--targets", "sm_90", "--kernels", "local_k
 
 
 # That nothing spills, on any GPU, is what `make aot` says.
+@pytest.mark.thorough
 def test_forward_has_few_instructions(compile_kernels, tmp_path):
     status, rows, errors = compile_kernels(*FORWARD, "--record")
     assert status == 0, errors
@@ -61,6 +62,7 @@ def test_forward_has_few_instructions(compile_kernels, tmp_path):
         assert row["registers"] <= 128, "fewer than four warps fit a scheduler"
 
 
+@pytest.mark.thorough
 def test_spilling_is_found_and_named(compile_kernels):
     status, rows, errors = compile_kernels(*FORWARD, "--max-registers", "64")
     assert status == 1
