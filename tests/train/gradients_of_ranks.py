@@ -65,6 +65,10 @@ def main() -> None:
             for kind in KINDS:
                 for recomputed in (0, 1, LAYERS) if kind == "causal" else (0, 1):
                     expected, model = make_model(kind, recomputed), make_model(kind, recomputed)
+                    # What every rank begins with is what the first one has.
+                    if launch.rank:
+                        model.load_state_dict({name: torch.zeros_like(one) for name, one in model.state_dict().items()})
+                    ranks.take_weights(model)
                     loss, _ = backward(expected, whole, WINDOWS, torch.float32)
                     part, _ = backward(model, mine, 1, torch.float32, ranks=ranks)
                     ranks.sum_gradients(model)
