@@ -15,7 +15,6 @@ replaces it is read once more.
 from __future__ import annotations
 
 import os
-import select
 import signal
 import threading
 import time
@@ -24,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import accumulate, repeat
-from multiprocessing import get_context, resource_tracker
+from multiprocessing import connection, get_context, resource_tracker
 from multiprocessing.context import ForkServerContext
 from typing import Any, Final, Literal, Protocol, TypeVar
 
@@ -307,7 +306,7 @@ class _LeaveWith:
         Signal 0 reaches a process that has ended as long as nobody has asked for its exit code.
         """
         try:
-            select.select([os.pidfd_open(self._pid)], [], [])
+            connection.wait([os.pidfd_open(self._pid)])
         except ProcessLookupError:
             raise
         except (AttributeError, OSError):
