@@ -6,21 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from genomamba.config import ModelConfig
-from genomamba.model import LanguageModel
 from genomamba.model.context_parallel import SequenceParts
 from genomamba.model.strand import stack_strands
 from genomamba_kernels.mixer import segments
+from gradients_of_ranks import A_PART, KINDS, make_model
 
-PARTS, LENGTH = 3, 66
-"""Parts of more than a segment."""
-BOTH = {"direction": "bidirectional"}
-KINDS = {
-    "causal": {},
-    "bidirectional": BOTH,
-    "untied": BOTH | {"tie_directions": False},
-    "equivariant": BOTH | {"equivariant": True},
-}
+PARTS = 3
 
 
 class InTurn(SequenceParts):
@@ -40,13 +31,6 @@ class InTurn(SequenceParts):
         return everywhere
 
 
-def make_model(kind, recompute):
-    torch.manual_seed(0)
-    model = LanguageModel(ModelConfig(d_model=8, num_layers=2, d_state=4, **KINDS[kind])).double()
-    model.set_recompute(recompute)
-    return model
-
-
 def run(model, tokens, weights, neighbours=None):
     """Return the residual stream, and the gradients of a weighted sum of it; of both strands, `weights` has both."""
     read = stack_strands(tokens, model.complement) if model.config.equivariant else tokens
@@ -55,30 +39,30 @@ def run(model, tokens, weights, neighbours=None):
     return x_blm.detach(), {name: one.grad for name, one in model.named_parameters() if one.grad is not None}
 
 
-@pytest.mark.parametrize("recompute", [False, True], ids=["kept", "recomputed"])
+@pytest.mark.parametrize("recomputed", [0, 1], ids=["kept", "recomputed"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_three_parts_are_the_whole(kind, recompute, monkeypatch):
+def test_three_parts_are_the_whole(kind, recomputed, monkeypatch):
     # Several segments in each part, or no state would cross a border between them.
     monkeypatch.setitem(segments.WORKSPACE_MIB, "cpu", 0)
     strands = 2 if kind == "equivariant" else 1
     generator = torch.Generator().manual_seed(1)
-    tokens = torch.randint(7, 11, (2, PARTS * LENGTH), generator=generator)
-    weights = torch.rand(2 * strands, PARTS * LENGTH, 8, dtype=torch.float64, generator=generator)
-    expected, gradients = run(make_model(kind, recompute), tokens, weights)
+    tokens = torch.randint(7, 11, (2, PARTS * A_PART), generator=generator)
+    weights = torch.rand(2 * strands, PARTS * A_PART, 8, dtype=torch.float64, generator=generator)
+    expected, gradients = run(make_model(kind, recomputed), tokens, weights)
     turn, barrier, shown = threading.Lock(), threading.Barrier(PARTS, timeout=60), [None] * PARTS
 
     def places(x, rank):
         """Return a part: of the other strand, in the second half of the rows, the one that holds the same bases."""
         own = x.reshape(strands, 2, *x.shape[1:])
-        parts = (one.split(LENGTH, dim=1) for one in own)
+        parts = (one.split(A_PART, dim=1) for one in own)
         return torch.cat([of[PARTS - 1 - rank if strand else rank] for strand, of in enumerate(parts)])
 
     def one(rank):
         with turn:
             neighbours = InTurn(rank, strands, turn, barrier, shown)
-            at = slice(rank * LENGTH, (rank + 1) * LENGTH)
+            at = slice(rank * A_PART, (rank + 1) * A_PART)
             try:
-                return run(make_model(kind, recompute), tokens[:, at], places(weights, rank), neighbours)
+                return run(make_model(kind, recomputed), tokens[:, at], places(weights, rank), neighbours)
             except BaseException:
                 barrier.abort()
                 raise

@@ -18,7 +18,7 @@ from genomamba.train.evaluate import Scorer
 from genomamba.train.resume import checkpoints
 from processes import finish, start
 
-WORKER = Path(__file__).with_name("gradients_of_ranks.py")
+WORKER = Path(__file__).parents[1] / "gradients_of_ranks.py"
 
 
 def assert_ranks_give_the_gradients_of_one_process(processes, *layouts):
