@@ -4,12 +4,17 @@
 
 Ours embeds all sequences, from their letters to a mean over positions, as `genomamba embed` does; causal as the peer,
 and bidirectional as Caduceus. The peer embeds as many as it takes for some seconds, in batches of each size, from ids
-that are there already; its best batch counts. All take turns in each round.
+that are there already, in a process as its users have it, and in one that has our settings (freed memory kept, large
+pages, a short spin). All take turns in each round.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import subprocess
+import sys
 import time
 from typing import Any, Final
 
@@ -26,11 +31,17 @@ LENGTH: Final = 1_024
 SHAPES: Final = {"small": {"d_model": 118, "num_layers": 4}, "base": {"d_model": 256, "num_layers": 4}}
 """Those of Caduceus' published small models."""
 PEER_BATCHES: Final = (1, 2, 8, 32)
+SETTINGS: Final = {"GOMP_SPINCOUNT": "10000", "THP_MEM_ALLOC_ENABLE": "1"}
+"""What the command line sets before it starts torch."""
 
 
 def main() -> None:
     options = read_options()
     set_threads(options.threads)
+    if options.peer:
+        [shape] = options.shapes
+        print(json.dumps(peer_seconds(SHAPES[shape], options.peer_sequences, ours=options.peer == "ours")))
+        return
     keep_freed_memory()
     generator = np.random.default_rng(0)
     texts = ["".join(row) for row in generator.choice(list("ACGT"), (options.sequences, LENGTH))]
@@ -42,7 +53,6 @@ def compare(name: str, shape: dict[str, int], texts: list[str], options: argpars
     """Time both, round after round, and write one line."""
     directions: tuple[Direction, ...] = ("causal", "bidirectional")
     models = {direction: ours(shape, direction) for direction in directions}
-    peer = theirs(shape)
     times: dict[str, list[float]] = {who: [] for who in models}
     for model in models.values():
         embed(model, texts[:8])
@@ -51,13 +61,12 @@ def compare(name: str, shape: dict[str, int], texts: list[str], options: argpars
             start = time.perf_counter()
             embed(model, texts)
             times[direction].append((time.perf_counter() - start) / len(texts))
-        for batch in PEER_BATCHES:
-            each = peer_seconds(peer, batch, options.peer_sequences)
-            times.setdefault(f"transformers, batch {batch}", []).append(each)
+        for who, settings in {"transformers as installed": "none", "transformers, our settings": "ours"}.items():
+            for batch, each in ask_peer(name, settings, options).items():
+                times.setdefault(f"{who}, batch {batch}", []).append(each)
     found = {who: quantiles(values)["p50_s"] for who, values in times.items()}
-    best = min((who for who in found if who not in models), key=lambda who: found[who])
     rates = {f"{who}, sequences/s": 1 / each for who, each in found.items()}
-    ratios = {f"{who} over {best}": found[best] / found[who] for who in models}
+    ratios = {f"causal over {who}": found[who] / found["causal"] for who in found if who not in models}
     write("embedding", f"{name} ({shape['d_model']} x {shape['num_layers']})", threads=options.threads,
           sequences=len(texts), bases=LENGTH, **rates, **ratios)  # fmt: skip
 
@@ -76,15 +85,32 @@ def theirs(shape: dict[str, int]) -> Any:
     return MambaModel(config).eval().requires_grad_(False)
 
 
-def peer_seconds(model: Any, batch: int, sequences: int) -> float:
-    """Seconds a sequence of the peer, over at least so many sequences."""
-    rounds = -(-sequences // batch)
-    tokens = torch.randint(7, 11, (batch, LENGTH))
-    model(tokens, use_cache=False)
-    start = time.perf_counter()
-    for _ in range(rounds):
-        model(tokens, use_cache=False).last_hidden_state.mean(1)
-    return (time.perf_counter() - start) / (rounds * batch)
+def ask_peer(shape: str, settings: str, options: argparse.Namespace) -> dict[str, float]:
+    """Seconds a sequence by size of batch, of a process of its own."""
+    command = [sys.executable, __file__, "--peer", settings, "--shapes", shape, "--threads", str(options.threads),
+               "--peer-sequences", str(options.peer_sequences)]  # fmt: skip
+    environment = {name: value for name, value in os.environ.items() if name not in SETTINGS}
+    environment |= SETTINGS if settings == "ours" else {}
+    found: dict[str, float] = json.loads(
+        subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True).stdout
+    )
+    return found
+
+
+def peer_seconds(shape: dict[str, int], sequences: int, *, ours: bool) -> dict[int, float]:
+    """Seconds a sequence of the peer by size of batch, over at least so many sequences."""
+    if ours:
+        keep_freed_memory()
+    model, found = theirs(shape), {}
+    for batch in PEER_BATCHES:
+        rounds = -(-sequences // batch)
+        tokens = torch.randint(7, 11, (batch, LENGTH))
+        model(tokens, use_cache=False)
+        start = time.perf_counter()
+        for _ in range(rounds):
+            model(tokens, use_cache=False).last_hidden_state.mean(1)
+        found[batch] = (time.perf_counter() - start) / (rounds * batch)
+    return found
 
 
 def read_options() -> argparse.Namespace:
@@ -92,6 +118,7 @@ def read_options() -> argparse.Namespace:
     made.set_defaults(repeats=3)
     made.add_argument("--sequences", type=int, default=10_000, help="sequences that ours embeds (default: 10,000)")
     made.add_argument("--peer-sequences", type=int, default=8, help="sequences that the peer embeds (default: 8)")
+    made.add_argument("--peer", choices=("none", "ours"), help="time the peer alone, with these settings, and print it")
     made.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
     return made.parse_args()
 
