@@ -20,7 +20,6 @@ __all__ = ["has_glibc", "keep_freed_memory", "peak_memory_mib", "set_threads", "
 
 # Names and values of <malloc.h>.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4
-_LARGE = 8 * 2**20
 
 
 def set_threads(count: int | None) -> int:
@@ -64,7 +63,7 @@ def side_by_side(count: int) -> Iterator[Callable[[Callable[[], Any]], list[Any]
         yield run
 
 
-def keep_freed_memory(*, but_large: bool = False) -> None:
+def keep_freed_memory(*, below: int | None = None) -> None:
     """Have the C library keep freed memory for the next tensor instead of handing it back to the system.
 
     A training step frees and takes the same large blocks again and again; handed back, each comes as pages that the
@@ -72,14 +71,14 @@ def keep_freed_memory(*, but_large: bool = False) -> None:
 
     Parameters
     ----------
-    but_large : bool
-        Hand back blocks of 8 MiB and more. A process that keeps them and takes small ones in between holds up to twice
-        what it uses, since the small ones lie where large ones would fit; and with --recompute large ones are few.
+    below : int, optional
+        Hand back blocks of so many bytes and more. A process that keeps them and takes small ones in between holds up
+        to twice what it uses, since the small ones lie where large ones would fit.
     """
     if has_glibc():
         libc = ctypes.CDLL(None)
-        if but_large:
-            libc.mallopt(_M_MMAP_THRESHOLD, _LARGE)
+        if below is not None:
+            libc.mallopt(_M_MMAP_THRESHOLD, below)
         else:
             libc.mallopt(_M_MMAP_MAX, 0)
         libc.mallopt(_M_TRIM_THRESHOLD, -1)

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 __all__ = ["numbers_at_once", "renorm"]
 
-_NUMBERS_AT_ONCE: Final = {"cpu": 1 << 20, "cuda": 1 << 25}
+_NUMBERS_AT_ONCE: Final = {"cpu": 1 << 18, "cuda": 1 << 25}
 
 
 def numbers_at_once(device: torch.device) -> int:
     """Return the numbers that a tensor of one piece may hold.
 
-    4 MiB of float32, which the caches of a CPU hold; on a GPU 128 MiB, since to start the kernels of 4 MiB takes longer
+    1 MiB of float32, which the caches of a CPU hold; on a GPU 128 MiB, since to start the kernels of 1 MiB takes longer
     than they do.
     """
     return _NUMBERS_AT_ONCE.get(device.type, _NUMBERS_AT_ONCE["cpu"])

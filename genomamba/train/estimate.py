@@ -255,8 +255,8 @@ def _grown(plan: Plan, tokens: int, layers: int) -> float:
 
 def _spread(plan: Plan, tokens: int, layers: int) -> float:
     """Return over how much memory a step spreads, as a multiple of what it needs."""
-    is_kept = plan.device.type == "cpu" and has_glibc() and not gives_back(tokens, recompute=layers > 0)
-    return SPREAD if is_kept else 1.0
+    given_back = gives_back(tokens, plan.model.config, recompute=layers > 0)
+    return SPREAD if plan.device.type == "cpu" and has_glibc() and given_back is None else 1.0
 
 
 def _held_mib(device: torch.device) -> float:

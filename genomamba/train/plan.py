@@ -40,6 +40,7 @@ DEFAULT_PASSES, DEFAULT_TOKENS_PER_PARAMETER = 10, 100
 VALIDATIONS_A_RUN: Final = 20
 LARGE_BATCH: Final = 65_536
 """Tokens from which on a batch's tensors are blocks that go back to the system."""
+_LARGE: Final = 8 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +192,7 @@ def make_plan(config: PretrainConfig, ranks: Ranks | None = None) -> Plan:
     stages = _stages(config)
     check_division(config, stages, model_config, ranks)
     largest = stages.largest.windows * stages.largest.context // ranks.size
-    keep_freed_memory(but_large=gives_back(largest, recompute=config.recompute))
+    keep_freed_memory(below=gives_back(largest, model_config, recompute=config.recompute))
     stream = _stream(config, stages, corpus)
     longest = max(map(len, split.train))
     if (context := max(turn.context for turn in stages.turns)) > longest:
@@ -215,9 +216,15 @@ def make_plan(config: PretrainConfig, ranks: Ranks | None = None) -> Plan:
     )
 
 
-def gives_back(tokens: int, *, recompute: bool) -> bool:
-    """Whether the large blocks of a step over so many tokens go back to the system when they are freed."""
-    return recompute or tokens >= LARGE_BATCH
+def gives_back(tokens: int, config: ModelConfig, *, recompute: bool) -> int | None:
+    """Return from how many bytes on the blocks of a step over so many tokens go back to the system when they are freed.
+
+    Of long batches all that grows with the length: what a segment of the CPU kernels takes is smaller, and is kept.
+    None keeps all.
+    """
+    if tokens >= LARGE_BATCH:
+        return min(_LARGE, config.d_inner * 4 * 4_096)
+    return _LARGE if recompute else None
 
 
 def _given_weights(config: PretrainConfig) -> LanguageModel | None:

@@ -8,7 +8,7 @@ import torch
 from exactness import device_of, is_interpreted, make_random
 from genomamba_kernels import MixerState, MixerWeights, fused_mixer, mixer_step
 from genomamba_kernels.mixer.op import mixer_backward_operator, mixer_operator
-from genomamba_kernels.mixer.segments import GRAIN, WORKSPACE_MIB, default_segment
+from genomamba_kernels.mixer.segments import GRAIN, POSITIONS, WORKSPACE_MIB, default_segment
 
 # b, l, m, d, n, k, r: single, one tap, shorter than the taps, odd, across the chunks and blocks of the kernels.
 CASES = [(1, 1, 3, 4, 1, 2, 1), (2, 30, 4, 8, 8, 1, 2), (3, 2, 4, 5, 3, 4, 1), (2, 75, 6, 17, 5, 4, 2),
@@ -391,6 +391,7 @@ def test_default_segment_fits_its_memory_in_whole_chunks(batch):
     assert positions % GRAIN == 0
     a_tensor = batch * 512 * 2 * positions
     assert a_tensor * 8 < WORKSPACE_MIB["cpu"] * 2**20 or positions == GRAIN
+    assert batch * positions <= POSITIONS["cpu"] or positions == GRAIN
 
 
 def shapes(**changes):

@@ -12,6 +12,8 @@ from genomamba_kernels._sequences import Sequences
 
 WORKSPACE_MIB = {"cpu": 64, "cuda": 1024}
 """Memory that a segment may take in backward, by device; on a GPU so much that its kernels outlast their start."""
+POSITIONS = {"cpu": 2_688}
+"""Positions of all rows that a segment may have beside: on a CPU more take more memory and no less time."""
 SEQUENCES_ALIVE = 12
 """Tensors of d_inner channels that exist at once in backward of a segment."""
 GRAIN = 64
@@ -24,6 +26,8 @@ def default_segment(x: Tensor, d_inner: int) -> int:
     """Return how many positions of each row make a segment."""
     a_position = SEQUENCES_ALIVE * d_inner * x.element_size() * x.shape[0]
     positions = WORKSPACE_MIB.get(x.device.type, WORKSPACE_MIB["cuda"]) * 2**20 // a_position
+    if x.device.type in POSITIONS:
+        positions = min(positions, POSITIONS[x.device.type] // x.shape[0])
     return max(1, positions // GRAIN) * GRAIN
 
 
