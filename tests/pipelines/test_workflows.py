@@ -281,6 +281,7 @@ def test_without_snakemake_one_line_says_how_to_install_it(tmp_path, monkeypatch
     )
 
 
+@pytest.mark.thorough
 def test_variants_are_scored_in_shards_as_they_are_at_once(project, pipeline, call, model):
     said = pipeline(project, "run", "score_variants", "--config", "config.yaml", "--", "--cores", "2")
     assert "(100%) done" in said

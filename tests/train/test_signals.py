@@ -102,6 +102,7 @@ def test_twenty_kills_end_with_the_same_bits(command, tmp_path, workers, process
     assert_equal_runs(tmp_path / "unbroken", tmp_path / "killed")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("number", "code"),
     [
