@@ -70,7 +70,7 @@ def state(run: RunFiles) -> str:
 
 def files(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Path, bytes and sha256 of each file that a run has read: bases, and classes of them."""
-    return [*facts.get("inputs", ()), *facts.get("class_files", ())]
+    return [*facts.get("inputs", ()), *facts.get("region_files", ())]
 
 
 def unit(run: RunFiles) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -68,8 +68,8 @@ class Corpus:
         Path, bytes and SHA-256 of each file that the bases came from, the sheet among them.
     classes : RegionClasses or None
         Classes of bases that held-out figures are told for.
-    class_files : list of dict
-        Path, bytes and SHA-256 of each file that they came from; a run may go on with others.
+    region_files : list of dict
+        Path, bytes and SHA-256 of each file of regions: classes, what is held out or left out, weights.
     """
 
     genome: Genome
@@ -77,7 +77,7 @@ class Corpus:
     members: tuple[Member, ...]
     inputs: list[dict[str, Any]]
     classes: RegionClasses | None = None
-    class_files: list[dict[str, Any]] = field(default_factory=list)
+    region_files: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def is_mixed(self) -> bool:
@@ -171,10 +171,9 @@ def _one(config: PretrainConfig, alphabet: Alphabet) -> Corpus:
     )
     split, regions = _narrowed(genome, split, config.exclude_bed, config.regions_bed)
     member = Member("", None, 1.0, split, config.softmask_weight, regions)
-    if config.classes is None:
-        return Corpus(genome, split, (member,), genome.inputs)
-    classes = read_classes(config.classes, genome)
-    return Corpus(genome, split, (member,), genome.inputs, classes, [_file_facts(config.classes)])
+    classes = None if config.classes is None else read_classes(config.classes, genome)
+    files = [config.valid_bed, config.test_bed, config.exclude_bed, config.regions_bed, config.classes]
+    return Corpus(genome, split, (member,), genome.inputs, classes, _facts_of(files))
 
 
 def _several(config: PretrainConfig, alphabet: Alphabet) -> Corpus:
@@ -203,8 +202,13 @@ def _several(config: PretrainConfig, alphabet: Alphabet) -> Corpus:
         tuple(members),
         [*joined.inputs, _file_facts(config.genomes)],
         RegionClasses.join(classes) if classes else None,
-        [_file_facts(path) for path in dict.fromkeys(row.classes for row in rows if row.classes is not None)],
+        _facts_of(path for row in rows for path in (row.exclude_bed, row.regions_bed, row.classes)),
     )
+
+
+def _facts_of(paths: Iterable[str | None]) -> list[dict[str, Any]]:
+    """Return those of each file once, in this order."""
+    return [_file_facts(path) for path in dict.fromkeys(paths) if path is not None]
 
 
 def _file_facts(path: str) -> dict[str, Any]:

@@ -112,8 +112,8 @@ def _start(plan: Plan, path: Path, config: PretrainConfig, command: str) -> RunF
         if ranks.is_first:
             check_card(path / "dataset.json", plan.split)
             facts: dict[str, Any] = {}
-            if plan.corpus.class_files:
-                facts["class_files"] = plan.corpus.class_files
+            if plan.corpus.region_files:
+                facts["region_files"] = plan.corpus.region_files
             if ranks.size > 1:
                 facts |= {"processes": ranks.size, "parallel": f"data={ranks.data},context={ranks.context}"}
             folder.start(

@@ -191,6 +191,7 @@ def test_stretches_are_left_out_and_trained_on_by_weight(make_config, made_fasta
     excluded.write_text("one\t1000\t1500\ntwo\t3000\t4000\n")
     config = make_config(regions_bed=str(regions), exclude_bed=str(excluded), valid_share=0.0)
     corpus = open_corpus(config, DNA)
+    assert [one["path"] for one in corpus.region_files] == [str(excluded), str(regions)]
     assert [(i.contig, i.start, i.end) for i in corpus.split.train] == [
         ("one", 0, 1000), ("one", 1500, 2000), ("one", 4000, 6000),
     ]  # fmt: skip
