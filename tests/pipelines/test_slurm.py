@@ -1,5 +1,6 @@
 """A workflow, and the script of a page, on a real SLURM of one node: this machine, its daemons started for the test."""
 
+import json
 import os
 import re
 import shutil
@@ -75,3 +76,21 @@ def test_the_script_of_the_page_on_slurm_queues_itself_again_after_a_signal(proj
     assert "ExitCode=0:0" in done.stdout
     assert "; going on" in log, log
     assert (project / "runs/mine/report.html").stat().st_size
+
+
+def test_tasks_of_srun_train_one_model_as_one_process_does(project, environment, tmp_path):
+    options = ["--fasta", "genome.fa", "--num-layers", "1", "--d-model", "16", "--context", "256", "--batch-size", "4"]
+    options += ["--valid-bases", "2048", "--max-steps", "12", "--threads", "1", "--precision", "float32"]
+    command = [sys.executable, "-m", "genomamba", "pretrain", *options]
+    srun = ["srun", "--ntasks", "2", "--cpus-per-task", "1", "--kill-on-bad-exit=1"]
+    together = [str(CLUSTER), str(tmp_path / "slurm"), *srun, *command, "--parallel", "context=2", "--out", "two"]
+    losses = []
+    for run, name in (([*command, "--out", "one"], "one"), (together, "two")):
+        done = subprocess.run(
+            run, cwd=project, env=environment, capture_output=True, text=True, timeout=600, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        rows = [json.loads(line) for line in (project / name / "metrics.jsonl").read_text().splitlines()]
+        losses.append([row["loss"] for row in rows if row["kind"] == "train"])
+    assert len(losses[0]) > 0
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
