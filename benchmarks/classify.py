@@ -129,9 +129,15 @@ def report(folder: Path) -> None:
                 leaked=found["leaked"], accuracy=numbers(one["figures"], "accuracy"),
                 auroc=numbers(one["figures"], "auroc"), mcc=numbers(one["figures"], "mcc"),
                 clean=numbers(one["without_leaks"], "accuracy"), inside=one["cost"], chosen=one["members"][0]["chosen"],
-                seconds=round(one["seconds"], 1), best_baseline=found["best_baseline"], command=run["command"],
+                seconds=round(one["seconds"], 1), best_baseline=found["best_baseline"],
+                command=without_folders(run["command"]),
                 **({} if one["is_baseline"] else {"above_best": found["differences"].get("accuracy")}),
             )  # fmt: skip
+
+
+def without_folders(command: str) -> str:
+    """Return a command with the names of files and folders alone: where they lie is nobody's matter."""
+    return " ".join(Path(word).name if word.startswith("/") else word for word in command.split(" "))
 
 
 def numbers(figures: Mapping[str, Any] | None, name: str) -> list[float | None] | None:
