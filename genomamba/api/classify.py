@@ -69,11 +69,12 @@ class _SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         given = _sequence_list(sequences, network.config.alphabet)
         train, judge = self._parts(labels, len(given), valid)
         strand: HeadStrand | None = "both" if self.strand == "random" else self.strand
-        config = head_config(
-            network.config, labels, pool=self.pool, strand=strand, hidden=self.hidden, dropout=self.dropout, train=train
-        )
-        built = sequence_model(network, config)
         examples = Examples(given, labels, None if weights is None else np.asarray(weights, np.float64))
+        config = head_config(
+            network.config, examples, pool=self.pool, strand=strand, hidden=self.hidden, dropout=self.dropout,
+            train=train,
+        )  # fmt: skip
+        built = sequence_model(network, config)
         self.fitted_ = Fit(built, examples, train, judge, settings).fit()
         self.network_ = built
         self.n_features_in_ = 1

@@ -229,8 +229,9 @@ class _Run:
             self.name, revision=config.revision, alphabet=config.alphabet,
             random_weights=config.random_weights or member.random, seed=trial.seed,
         )  # fmt: skip
+        examples = Examples.of(data)
         head = head_config(
-            network.config, data.labels, pool=config.pool, hidden=config.hidden, dropout=config.dropout, train=train,
+            network.config, examples, pool=config.pool, hidden=config.hidden, dropout=config.dropout, train=train,
             strand="both" if config.strand == "random" else config.strand,
         )  # fmt: skip
         with torch.random.fork_rng(devices=[]):
@@ -241,7 +242,7 @@ class _Run:
         with Progress(f"training {member.name}", "sequences", total) as bar:
             facts = self._facts(member)
             fit = Fit(
-                model, Examples.of(data), train, valid, settings, run=place, facts=facts, signals=self.signals,
+                model, examples, train, valid, settings, run=place, facts=facts, signals=self.signals,
                 after_step=bar.add,
             )  # fmt: skip
             fitted = fit.fit()

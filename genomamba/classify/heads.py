@@ -46,6 +46,8 @@ class HeadConfig:
     """Regression: what 0 stands for."""
     scale: float = 1.0
     """Regression: what 1 stands for, beyond the mean."""
+    length: float = 1.0
+    """Sums: they are divided by so many positions, so that a head does not start with logits as long as sequences."""
 
     def __post_init__(self) -> None:
         for name, choices in (("kind", Kind), ("pool", HeadPool), ("strand", HeadStrand)):
@@ -58,8 +60,9 @@ class HeadConfig:
             raise ConfigError(f"head.dropout is {self.dropout}; it must be 0 or more, and below 1")
         if self.hidden < 0:
             raise ConfigError(f"head.hidden is {self.hidden}; it must be 0 for a linear head, or above")
-        if not self.scale > 0:
-            raise ConfigError(f"head.scale is {self.scale}; it must be above 0")
+        for name in ("scale", "length"):
+            if not (value := getattr(self, name)) > 0:
+                raise ConfigError(f"head.{name} is {value}; it must be above 0")
 
     @property
     def outputs(self) -> int:
@@ -92,7 +95,7 @@ class HeadConfig:
 
 _KINDS: dict[str, tuple[type, ...]] = {
     "classes": (list, tuple), "pool": (str,), "strand": (str,), "hidden": (int,), "dropout": (float, int),
-    "mean": (float, int), "scale": (float, int),
+    "mean": (float, int), "scale": (float, int), "length": (float, int),
 }  # fmt: skip
 
 
@@ -276,4 +279,7 @@ class SequenceModel(nn.Module):
             hidden = self.network.hidden(tokens.view(-1, first)).flatten(0, 1)
         else:
             hidden = self.network.hidden(tokens[None], borders_of(lengths))[0]
-        return hidden if self.config.kind == "per-base" else pool_each(hidden, lengths, self.config.pool)
+        if self.config.kind == "per-base":
+            return hidden
+        pooled = pool_each(hidden, lengths, self.config.pool)
+        return pooled / self.config.length if self.config.pool == "sum" else pooled

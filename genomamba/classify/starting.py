@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
+from genomamba.classify.examples import Examples
 from genomamba.classify.heads import HeadConfig, HeadPool, HeadStrand, SequenceModel
-from genomamba.classify.labels import Labels
 from genomamba.config import PRESETS, ModelConfig
 from genomamba.errors import ConfigError
 from genomamba.model import LanguageModel
@@ -67,23 +67,23 @@ def load_network(
 
 
 def head_config(
-    network: ModelConfig, labels: Labels, *, pool: HeadPool, strand: HeadStrand | None, hidden: int, dropout: float,
+    network: ModelConfig, examples: Examples, *, pool: HeadPool, strand: HeadStrand | None, hidden: int, dropout: float,
     train: Any,
 ) -> HeadConfig:  # fmt: skip
-    """Return the head for labels.
+    """Return the head for labelled sequences.
 
     Parameters
     ----------
     network : ModelConfig
-    labels : Labels
+    examples : Examples
     pool, hidden, dropout
         See `HeadConfig`.
     strand : HeadStrand, optional
         Default: both for an equivariant network, else given.
     train : (rows,), int64
-        Those that say what 0 and 1 of a regression stand for.
+        Those that say what 0 and 1 of a regression stand for, and by what sums are divided: their mean length.
     """
-    mean, scale = 0.0, 1.0
+    labels, mean, scale = examples.labels, 0.0, 1.0
     if labels.kind == "regression":
         values = labels.values[train]
         mean, scale = float(values.mean()), float(values.std()) or 1.0
@@ -96,6 +96,7 @@ def head_config(
         dropout=dropout,
         mean=mean,
         scale=scale,
+        length=float(examples.sequences.lengths[train].mean()) if pool == "sum" else 1.0,
     )
 
 

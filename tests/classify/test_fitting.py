@@ -1,5 +1,6 @@
 """Training of heads: what is learnt, what draws it, and that a cut training ends with the same bits."""
 
+import dataclasses
 import shutil
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from genomamba.classify.labels import Labels
 from genomamba.classify.losses import label_losses, probabilities_of, to_targets, values_of
 from genomamba.classify.predicting import predict_logits
 from genomamba.classify.sequences import SequenceListBuilder
+from genomamba.classify.starting import head_config
 from genomamba.config import ModelConfig
 from genomamba.errors import ConfigError, RunError
 from genomamba.model import LanguageModel
@@ -281,3 +283,19 @@ def test_a_checkpoint_of_another_shape_is_refused(tmp_path):
     with pytest.raises(RunError, match="model of another shape"):
         make_fit(examples, make_model(examples, hidden=3), run=tmp_path / "run").fit()
     shutil.rmtree(tmp_path / "run")
+
+
+def test_sums_are_divided_by_the_mean_length_of_what_is_learnt_from():
+    examples = make_examples("single")
+    train = np.arange(4)
+    network = ModelConfig(d_model=16, num_layers=2, d_state=4)
+    config = head_config(network, examples, pool="sum", strand="given", hidden=0, dropout=0.0, train=train)
+    assert config.length == examples.sequences.lengths[:4].mean() > 1
+    assert HeadConfig.from_dict(config.to_dict()) == config
+    others = dataclasses.replace(config, pool="mean")
+    torch.manual_seed(0)
+    trunk = LanguageModel(network)
+    tokens, lengths = examples.tokens(train)
+    with torch.no_grad():
+        sums, means = (SequenceModel(trunk, one).features(tokens, lengths)[0] for one in (config, others))
+    torch.testing.assert_close(sums, means * (lengths / config.length)[:, None].float())
