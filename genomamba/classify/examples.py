@@ -16,14 +16,15 @@ from genomamba.classify.labels import Labels
 from genomamba.classify.sequences import SequenceList
 from genomamba.data.draws import derive_key, mix, permute
 
-__all__ = ["ClassWeight", "Examples", "Order", "passes_of"]
+__all__ = ["PASS_BASES", "ClassWeight", "Examples", "Order", "passes_of"]
 
 ClassWeight = Literal["none", "balanced"]
 
 Int64Array = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
-_PASS_BASES: Final = 1 << 16
+PASS_BASES: Final = 1 << 16
+"""Bases of a pass of the network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ class Examples:
         return torch.tensor(counts.sum() / (len(present) * np.maximum(present, 1e-9)), dtype=torch.float32)
 
 
-def passes_of(lengths: Int64Array, *, strands: int = 1, bases: int = _PASS_BASES) -> Iterator[slice]:
+def passes_of(lengths: Int64Array, *, strands: int = 1, bases: int = PASS_BASES) -> Iterator[slice]:
     """Cut sequences that follow each other so that a pass of the network holds so many bases, or one sequence."""
     start = taken = 0
     for place, length in enumerate((strands * lengths).tolist()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -16,11 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from genomamba.classify.classifier_files import load_classifier, save_classifier
-from genomamba.classify.examples import ClassWeight, Examples, Order, passes_of
+from genomamba.classify.examples import PASS_BASES, ClassWeight, Examples, Order, passes_of
 from genomamba.classify.heads import SequenceModel
 from genomamba.classify.losses import label_losses, to_targets
 from genomamba.errors import ConfigError, RunError
 from genomamba.files import atomic_folder
+from genomamba.train.estimate import bytes_per_token
 from genomamba.train.log import MetricsLog
 from genomamba.train.optimizer import make_optimizer
 from genomamba.train.resume import (
@@ -40,6 +41,8 @@ __all__ = ["Fit", "FitSettings", "Fitted", "LeaveSignal"]
 Int64Array = npt.NDArray[np.int64]
 
 _KEPT: Final = 1
+_PASS_BYTES: Final = 2 << 30
+"""What a pass of training keeps for its way back, at most, but for that of a single sequence."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -281,7 +284,7 @@ class Fit:
         units = self.examples.sequences.lengths[rows] if self.examples.is_per_base else np.ones(len(rows), np.int64)
         borders = np.concatenate([[0], units.cumsum()])
         loss = 0.0
-        for part in self._passes(rows):
+        for part in self._passes(rows, trains=not self.settings.freeze):
             labels = slice(int(borders[part.start]), int(borders[part.stop]))
             logits = self._logits(rows[part], None if flips is None else flips[part])
             weights = self.class_weights if config.kind == "multi" else None
@@ -363,9 +366,13 @@ class Fit:
         part: nn.Module = self.model.head if self.settings.freeze else self.model
         part.load_state_dict(state)
 
-    def _passes(self, rows: Int64Array) -> Any:
+    def _passes(self, rows: Int64Array, *, trains: bool = False) -> Iterator[slice]:
         strands = 1 if self.model.config.strand == "given" else 2
-        return passes_of(self.examples.sequences.lengths[rows], strands=strands)
+        most = PASS_BASES
+        if trains:
+            each = bytes_per_token(self.model.model_config, self.model.network.embedding.weight.dtype, 0)
+            most = min(most, int(_PASS_BYTES / each))
+        return passes_of(self.examples.sequences.lengths[rows], strands=strands, bases=most)
 
     def _targets(self, rows: Int64Array) -> Tensor:
         return to_targets(self.model.config, self.examples.targets(rows)).to(self.device)

@@ -29,8 +29,8 @@ rule finetune:
     threads: config["threads"]
     resources:
         # Peak of the resident memory of the process, on two cores: 0.7 GiB on the example of `classify`; 1.9 GiB over
-        # 25,328 windows of 200 bases of all of yeast, by the training of the preset small and by the baselines alike. It
-        # goes with model and batch: the preset base with 64 sequences of 1,000 bases took 17 GiB.
+        # 25,328 windows of 200 bases of all of yeast, by the training of the preset small and by the baselines alike;
+        # 5.5 GiB by the preset base with 64 sequences of 1,000 bases: a batch is cut where more would be kept.
         mem_mb=lambda wildcards, attempt: 8_000 * attempt,
         runtime=config["runtime"],
         gpu=config["gpu"],
