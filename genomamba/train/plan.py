@@ -38,6 +38,8 @@ _log = logging.getLogger("genomamba")
 
 DEFAULT_PASSES, DEFAULT_TOKENS_PER_PARAMETER = 10, 100
 VALIDATIONS_A_RUN: Final = 20
+VALIDATION_SHARE: Final = 0.2
+"""Of the minutes of a run, the most that validations take, where it is not said how often."""
 LARGE_BATCH: Final = 65_536
 """Tokens from which on a batch's tensors are blocks that go back to the system."""
 _LARGE: Final = 8 * 2**20
@@ -141,11 +143,11 @@ class Plan:
         return self.own_windows(stage) * stage.context // self.ranks.context
 
     def expected_steps(self, cost: Cost) -> int:
-        """Steps until the nearest limit, by the time a step takes."""
+        """Steps until the nearest limit, by the time that steps and validations take."""
         limits = [
             self.limits.max_steps,
             self.stages.steps_for(self.limits.max_tokens) if self.limits.max_tokens else None,
-            int(self.limits.max_minutes * 60 / cost.step_s) if self.limits.max_minutes else None,
+            self._steps_in(self.limits.max_minutes * 60, cost) if self.limits.max_minutes else None,
         ]
         return max(1, min(steps for steps in limits if steps is not None))
 
@@ -158,7 +160,30 @@ class Plan:
 
     def valid_every(self, cost: Cost) -> int:
         """Steps between validations."""
-        return self.config.valid_every or max(1, self.expected_steps(cost) // VALIDATIONS_A_RUN)
+        return self.config.valid_every or max(1, self.expected_steps(cost) // self._validations(cost))
+
+    def scoring_s(self, bases: int, cost: Cost) -> float:
+        """Seconds in which so many held-out bases are scored."""
+        # Windows of a causal model overlap by half.
+        overlap = 2 if self.config.objective == "next_token" else 1
+        return overlap * bases * cost.forward_s / (self.stages.last.windows * self.stages.last.context)
+
+    def validation_s(self, cost: Cost) -> float:
+        """Seconds of one validation."""
+        return self.scoring_s(min(sum(map(len, self.split.valid)), self.config.valid_bases), cost)
+
+    def _validations(self, cost: Cost) -> int:
+        """Validations of a run, where the options do not say: no more than its minutes have time for."""
+        if not self.limits.max_minutes or not (each_s := self.validation_s(cost)):
+            return VALIDATIONS_A_RUN
+        return min(VALIDATIONS_A_RUN, max(1, int(VALIDATION_SHARE * self.limits.max_minutes * 60 / each_s)))
+
+    def _steps_in(self, seconds: float, cost: Cost) -> int:
+        each_s = self.validation_s(cost)
+        if self.config.valid_every:
+            return int(seconds / (cost.step_s + each_s / self.config.valid_every))
+        # The last one comes when the time is over.
+        return int((seconds - (self._validations(cost) - 1) * each_s) / cost.step_s)
 
     def training_facts(self) -> dict[str, Any]:
         """What a checkpoint says of its training."""

@@ -55,10 +55,8 @@ def describe_cost(plan: Plan, cost: Cost) -> str:
     passes = tokens / max(1, sum(map(len, plan.split.train)))
     a_batch = stages.last.windows * stages.last.context
     valid, test = (sum(map(len, part)) for part in (plan.split.valid, plan.split.test))
-    # Windows of a causal model overlap by half.
-    overlap = 2 if plan.config.objective == "next_token" else 1
-    validations = steps / plan.valid_every(cost) * min(valid, plan.config.valid_bases)
-    scoring_s = overlap * (validations + valid + test) * cost.forward_s / a_batch
+    validations = max(1, steps // plan.valid_every(cost))
+    scoring_s = validations * plan.validation_s(cost) + plan.scoring_s(valid + test, cost)
     speed = a_batch * stages.accumulate / cost.step_s
     how = "measured over one step" if cost.is_measured else "reckoned from a part of a step"
     return _table({

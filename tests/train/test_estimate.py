@@ -14,7 +14,7 @@ from genomamba.config import ModelConfig
 from genomamba.errors import RunError
 from genomamba.train import estimate
 from genomamba.train.estimate import bytes_per_token, check_fits, free_memory_mib, measure
-from genomamba.train.plan import Cost, make_plan
+from genomamba.train.plan import VALIDATIONS_A_RUN, Cost, make_plan
 
 ROOT = Path(__file__).parents[2]
 SMALL_KEPT = ("--kept", "--preset", "small", "--lengths", "16384")
@@ -129,3 +129,25 @@ def test_memory_told_is_within_fifteen_in_a_hundred_of_the_peak(options, tmp_pat
     subprocess.run(command, env=environment, check=True, capture_output=True)
     (line,) = next(tmp_path.rglob("context.jsonl")).read_text().splitlines()
     assert json.loads(line)["told_to_peak"] == pytest.approx(1, abs=0.15)
+
+
+@pytest.mark.parametrize("objective", ["next_token", "masked"])
+def test_a_run_of_some_minutes_has_time_for_steps_and_few_validations(make_config, objective):
+    def made(**options):
+        return make_plan(
+            make_config(objective=objective, **({"max_steps": None, "max_minutes": 2.0, "valid_every": None} | options))
+        )
+
+    plan = made()
+    held_out = min(sum(map(len, plan.split.valid)), plan.config.valid_bases)
+    batch = plan.stages.last.windows * plan.stages.last.context
+    # A validation of ten seconds: of the two minutes a fifth is for two of them, and one comes when they are over.
+    scored = held_out / batch * (2 if objective == "next_token" else 1)
+    cost = Cost(0.5, 10 / scored, 100.0)
+    assert plan.validation_s(cost) == pytest.approx(10)
+    assert (plan.expected_steps(cost), plan.valid_every(cost)) == (220, 110)
+    quick = Cost(0.5, 0.1 / scored, 100.0)
+    assert (plan.expected_steps(quick), plan.valid_every(quick)) == (236, 236 // VALIDATIONS_A_RUN)
+    # One every ten steps of half a second each: 15 s for ten steps.
+    assert made(valid_every=10).expected_steps(cost) == 80
+    assert made(max_steps=7).expected_steps(cost) == 7
