@@ -271,7 +271,7 @@ class PretrainConfig:
     workers: int | None = None
     """Processes that read windows. Default: 0, which reads in the main process; on a GPU 4."""
     valid_every: int | None = None
-    """Steps between validations. Default: a twentieth of the run."""
+    """Steps between validations. Default: a twentieth of the run; of --max-minutes all take a fifth at most."""
     valid_bases: int = 262_144
     """Bases scored at each validation, spread evenly over the held-out ones; at the end all are scored."""
     tensorboard: bool = False
