@@ -1,10 +1,11 @@
 """A model that a real run has trained, for the commands that take one."""
 
-import subprocess
-import sys
+import contextlib
 
 import numpy as np
 import pytest
+
+from genomamba.cli.main import main
 
 CONTIGS = {"one": 3_000, "two": 500, "tiny": 1, "none": 40, "three": 2_000}
 
@@ -23,9 +24,7 @@ def trained_on(tmp_path_factory):
         "--fasta made.fa --contigs one,three --test-share 0 --valid-share 0.1 --num-layers 2 --d-model 16 --d-state 4"
         " --context 128 --batch-size 8 --max-steps 30 --learning-rate 0.02 --threads 1 --out run"
     )
-    command = [sys.executable, "-m", "genomamba", "pretrain", *options.split()]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    pretrain(folder, options)
     return folder
 
 
@@ -33,7 +32,11 @@ def trained_on(tmp_path_factory):
 def masked_on(trained_on):
     """The same folder with `masked`, a bidirectional model of one step."""
     options = "--fasta made.fa --contigs one --objective masked --d-model 8 --num-layers 1 --context 64 --max-steps 1"
-    command = [sys.executable, "-m", "genomamba", "pretrain", *options.split(), "--threads", "1", "--out", "masked"]
-    done = subprocess.run(command, cwd=trained_on, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    pretrain(trained_on, f"{options} --threads 1 --out masked")
     return trained_on
+
+
+def pretrain(folder, options):
+    """Run the command in a folder."""
+    with contextlib.chdir(folder):
+        assert main(["pretrain", *options.split()]) == 0
