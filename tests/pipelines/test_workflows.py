@@ -149,6 +149,7 @@ def test_a_fault_of_labelled_data_is_one_line(common, settings, message):
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.thorough
 def test_settings_of_labelled_data_go_to_the_commands_that_take_them(tmp_path, call):
     for name in ("a b.fa", "genes.gff3", "peaks.bed", "ours.tsv", "theirs.tsv", "b c.tsv"):
         (tmp_path / name).write_text("")
@@ -313,6 +314,7 @@ def test_what_a_configuration_lacks_is_told_before_anything_runs(project, pipeli
     assert not (project / "results").exists()
 
 
+@pytest.mark.thorough
 def test_a_vcf_of_another_assembly_is_told_before_anything_is_trained_or_scored(project, pipeline, change):
     change(leave=["model"], pretrain={"max_steps": 1})
     (project / "cohorts.tsv").write_text("cohort\tvcf\nours\tours.vcf\ntheirs\ttheirs.vcf\n")
@@ -355,6 +357,7 @@ rule mine:
 """
 
 
+@pytest.mark.thorough
 def test_a_workflow_is_a_module_of_others(project, call):
     (project / "Snakefile").write_text(OUTER.format(snakefile=str(PIPELINES / "score_variants/Snakefile")))
     config = yaml.safe_load((project / "config.yaml").read_text())
@@ -368,6 +371,7 @@ def test_a_workflow_is_a_module_of_others(project, call):
     assert " --cache-dir scored/results/made/cache " in commands["split"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["pretrain", "genome_track", "classify", "all"])
 def test_the_example_is_planned_as_init_leaves_it(name, tmp_path, call):
     set_up(name, tmp_path / "new")

@@ -32,6 +32,7 @@ def assert_ranks_give_the_gradients_of_one_process(processes, *layouts):
         assert not {name: value for name, value in far.items() if not value < 1e-9}, case
 
 
+@pytest.mark.thorough
 def test_two_processes_give_loss_and_every_gradient_of_one():
     assert_ranks_give_the_gradients_of_one_process(2, "data=2", "context=2")
 
