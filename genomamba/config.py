@@ -271,13 +271,13 @@ class PretrainConfig:
     workers: int | None = None
     """Processes that read windows. Default: 0, which reads in the main process; on a GPU 4."""
     valid_every: int | None = None
-    """Steps between validations. Default: a twentieth of the run; of --max-minutes all take a fifth at most."""
+    """Steps between validations. Default: a twentieth of the run; more where all would take above a fifth of it."""
     valid_bases: int = 262_144
     """Bases scored at each validation, spread evenly over the held-out ones; at the end all are scored."""
     tensorboard: bool = False
     """Write metrics for TensorBoard too, to RUN/tensorboard; needs genomamba[tensorboard]."""
     checkpoint_every: int | None = None
-    """Steps between checkpoints. Default: as --valid-every."""
+    """Steps between checkpoints. Default: as --valid-every where that is given, else a twentieth of the run."""
     keep: int = 2
     """Checkpoints kept, beside the best by validation."""
     resume: bool = False

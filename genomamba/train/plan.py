@@ -39,7 +39,7 @@ _log = logging.getLogger("genomamba")
 DEFAULT_PASSES, DEFAULT_TOKENS_PER_PARAMETER = 10, 100
 VALIDATIONS_A_RUN: Final = 20
 VALIDATION_SHARE: Final = 0.2
-"""Of the minutes of a run, the most that validations take, where it is not said how often."""
+"""Of a run, the most that validations take, where it is not said how often."""
 LARGE_BATCH: Final = 65_536
 """Tokens from which on a batch's tensors are blocks that go back to the system."""
 _LARGE: Final = 8 * 2**20
@@ -162,21 +162,42 @@ class Plan:
         """Steps between validations."""
         return self.config.valid_every or max(1, self.expected_steps(cost) // self._validations(cost))
 
+    def checkpoint_every(self, cost: Cost) -> int:
+        """Steps between checkpoints."""
+        given = self.config.checkpoint_every or self.config.valid_every
+        return given or max(1, self.expected_steps(cost) // VALIDATIONS_A_RUN)
+
     def scoring_s(self, bases: int, cost: Cost) -> float:
         """Seconds in which so many held-out bases are scored."""
-        # Windows of a causal model overlap by half.
-        overlap = 2 if self.config.objective == "next_token" else 1
-        return overlap * bases * cost.forward_s / (self.stages.last.windows * self.stages.last.context)
+        a_batch = self.stages.last.windows * self.stages.last.context
+        return self._read_to_score(bases) * cost.forward_s / a_batch
 
     def validation_s(self, cost: Cost) -> float:
         """Seconds of one validation."""
-        return self.scoring_s(min(sum(map(len, self.split.valid)), self.config.valid_bases), cost)
+        return self.scoring_s(self._validated, cost)
+
+    @property
+    def _validated(self) -> int:
+        """Bases of one validation."""
+        return min(sum(map(len, self.split.valid)), self.config.valid_bases)
+
+    def _read_to_score(self, bases: int) -> int:
+        """Bases that are read to score so many: windows of a causal model overlap by half."""
+        return 2 * bases if self.config.objective == "next_token" else bases
 
     def _validations(self, cost: Cost) -> int:
-        """Validations of a run, where the options do not say: no more than its minutes have time for."""
-        if not self.limits.max_minutes or not (each_s := self.validation_s(cost)):
+        """Validations of a run, where the options do not say: not so many that they take more than a fifth of it."""
+        if not self._validated:
             return VALIDATIONS_A_RUN
-        return min(VALIDATIONS_A_RUN, max(1, int(VALIDATION_SHARE * self.limits.max_minutes * 60 / each_s)))
+        limits, most = self.limits, [VALIDATIONS_A_RUN]
+        if limits.max_steps or limits.max_tokens:
+            tokens = [self.stages.tokens(limits.max_steps)] if limits.max_steps else []
+            tokens += [limits.max_tokens] if limits.max_tokens else []
+            # Forward and backward take three times what forward takes.
+            most.append(int(VALIDATION_SHARE * 3 * min(tokens) / self._read_to_score(self._validated)))
+        if limits.max_minutes:
+            most.append(int(VALIDATION_SHARE * limits.max_minutes * 60 / self.validation_s(cost)))
+        return max(1, min(most))
 
     def _steps_in(self, seconds: float, cost: Cost) -> int:
         each_s = self.validation_s(cost)

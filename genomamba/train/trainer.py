@@ -85,7 +85,7 @@ class Trainer:
         self.pace = Pace.of(plan)
         steps = plan.expected_steps(cost)
         self.valid_every = plan.valid_every(cost)
-        self.checkpoint_every = config.checkpoint_every or self.valid_every
+        self.checkpoint_every = plan.checkpoint_every(cost)
         self.row_every = max(1, steps // METRICS_ROWS)
         self.valid_bits = self.progress.best_bits
         self._saved_step = self.progress.step if found else -1

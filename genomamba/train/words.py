@@ -61,8 +61,8 @@ def describe_cost(plan: Plan, cost: Cost) -> str:
     how = "measured over one step" if cost.is_measured else "reckoned from a part of a step"
     return _table({
         "training": f"about {_count(steps, 'step')}: {tokens:,} bases, {passes:.1f} passes over the training part",
-        "checks": f"validation every {_count(plan.valid_every(cost), 'step')}, keeps {plan.config.keep} checkpoints "
-        "and the best",
+        "checks": f"validation every {_count(plan.valid_every(cost), 'step')}, a checkpoint every "
+        f"{_count(plan.checkpoint_every(cost), 'step')}; {plan.config.keep} and the best are kept",
         "memory": f"{cost.memory_mib:,.0f} MiB{f' of {plan.device}' if plan.device.type == 'cuda' else ''}"
         f"{' a process' if plan.ranks.size > 1 else ''}, {how}",
         "time": f"about {_duration(tokens / speed)} of training at {speed:,.0f} "
