@@ -173,6 +173,8 @@ class PredictConfig:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ConfigError(f"--{name} is {value}; it must be above 0")
+        if self.data is None and not self.fasta and self.bed is not None:
+            raise ConfigError("--bed names stretches of a FASTA; give it by --fasta")
         if (self.data is None) == (not self.fasta):
             raise ConfigError("name sequences by --data, or by --fasta; one of the two")
         if self.data is not None and (self.bed or self.window or self.contigs):

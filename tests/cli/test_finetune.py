@@ -294,6 +294,7 @@ def test_a_genome_is_predicted_window_by_window(run_folder, tmp_path, monkeypatc
     [
         ((), 2, "no file to write"),
         (("--out", "x.tsv"), 2, "name sequences by --data, or by --fasta"),
+        (("--bed", "x.bed", "--out", "x.tsv"), 2, "give it by --fasta"),
         (("--out", "x.csv", "--fasta", "g.fa"), 2, "its name must end with"),
         (("--out", "x.bedgraph", "--fasta", "g.fa"), 2, "a bedGraph is of windows"),
         (("--out", "x.tsv", "--fasta", "g.fa", "--window", "5", "--stride", "9"), 2, "--stride is 9; it must be 5"),
