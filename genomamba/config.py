@@ -235,7 +235,7 @@ class PretrainConfig:
     max_steps: int | None = None
     """Stop after this many steps."""
     max_tokens: int | None = None
-    """Stop after this many training bases.
+    """Stop after this many positions of training windows: bases, and padding where a window is longer than a stretch.
     Default, where no limit is given: 10 passes or 100 a parameter, the fewer."""
     max_minutes: float | None = None
     """Stop after this much training time; the learning rate then follows the clock."""

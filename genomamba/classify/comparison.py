@@ -182,7 +182,9 @@ def sentences(figures: Mapping[str, Any]) -> Iterator[str]:
     clean = first["without_leaks"]
     what = "bases" if figures["kind"] == "per-base" else "sequences"
     yield f"of {figures['rows']:,} {what} that test, {figures['leaked']:,} are learnt from, too, or nearly"
-    if clean:
+    if clean and figures["kind"] == "single" and clean["auroc"]["value"] is None:
+        yield "without them one class alone is left, of which there is no figure"
+    elif clean:
         line = f"without them {name} is {_number(clean[main]['value'])} ({_interval(clean[main])})"
         other = figures["differences_without_leaks"].get(main)
         if best is not None and other is not None and other["value"] is not None:

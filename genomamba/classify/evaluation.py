@@ -124,4 +124,9 @@ def input_of(data: Labelled) -> dict[str, Any]:
     digest = hashlib.sha256(repr(data.labels.classes).encode())
     for array in arrays:
         digest.update(np.ascontiguousarray(array).tobytes())
-    return {"path": data.origin, "bytes": int(data.sequences.symbols.size), "sha256": digest.hexdigest()}
+    return {
+        "path": data.origin,
+        "bytes": int(data.sequences.symbols.size),
+        "sha256": digest.hexdigest(),
+        "sequences_sha256": data.sequences.checksum(),
+    }

@@ -72,7 +72,9 @@ class Leaks:
         rule = f"nearly the same: half or more of their {self.k}-mers" if self.least == 0.5 else (
             f"nearly the same: {self.least:g} or more of their {self.k}-mers, Jaccard"
         )  # fmt: skip
-        if not self.row.size:
+        # What train has of test is what test has of train: the later part is the one that is told.
+        told = np.flatnonzero(self.part[self.row] > self.part[self.other])
+        if not told.size:
             return [f"{data.origin}: no sequence is in two parts, the same on either strand or {rule}"]
         lines = []
         for one, name in enumerate(self.parts):
@@ -84,8 +86,9 @@ class Leaks:
                         f"{data.origin}: of {total:,} sequences of {name}, {same:,} are in {other} too, on either"
                         f" strand, and {near:,} more {rule}"
                     )
-        for place in np.unique(self.kind, return_index=True)[1][:_EXAMPLES].tolist():
-            pair = int(self.row[place]), int(self.other[place])
+        told = told[np.argsort(np.minimum(self.row, self.other)[told], kind="stable")]
+        for place in told[np.unique(self.kind[told], return_index=True)[1][:_EXAMPLES]].tolist():
+            pair = sorted((int(self.row[place]), int(self.other[place])))
             kind = KINDS[self.kind[place]].replace("_", " ")
             first, second = (data.where(one) if data.names is None else data.name(one) for one in pair)
             lines.append(f"  for example {first} and {second}: {kind}, {self.likeness[place]:.2f}")

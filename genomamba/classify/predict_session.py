@@ -30,7 +30,7 @@ from genomamba.classify.tables_out import TABLES, Predicted, write_predictions
 from genomamba.coordinates import Interval
 from genomamba.data.genome import Genome
 from genomamba.errors import ConfigError, DataError, RunError
-from genomamba.files import atomic_file
+from genomamba.files import atomic_file, read_json
 from genomamba.model.device import prepare_passes
 from genomamba.score.progress import Progress
 from genomamba.score.tracks import check_format, format_of, open_text
@@ -109,7 +109,7 @@ def predict(name: str, config: PredictConfig, *, emit: Callable[[str], None]) ->
     if model.config.kind == "per-base" and config.window is not None and suffix not in TRACKS:
         raise ConfigError(f"--out is {out}; of labels of bases, windows are written as {', '.join(TRACKS)}")
     if config.data is not None:
-        _of_data(model, config, out, suffix, emit)
+        _of_data(name, model, config, out, suffix, emit)
         return
     with atomic_file(out) as temporary:
         if suffix in TRACKS:
@@ -154,7 +154,9 @@ def _column(head: HeadConfig, config: PredictConfig) -> int:
     return head.classes.index(config.class_name)
 
 
-def _of_data(model: SequenceModel, config: PredictConfig, out: Path, suffix: str, emit: Callable[[str], None]) -> None:
+def _of_data(
+    name: str, model: SequenceModel, config: PredictConfig, out: Path, suffix: str, emit: Callable[[str], None]
+) -> None:
     """Write what is said of labelled or unlabelled sequences, and how far it is right."""
     # Labels are read as they stand: what they are, the head says, and not how many of them differ.
     given = DataConfig(
@@ -180,9 +182,20 @@ def _of_data(model: SequenceModel, config: PredictConfig, out: Path, suffix: str
     said = said_of(model.config, torch.cat(logits))
     figures = figures_of(labels, [said])
     emit(figures_in_words(data.origin, figures))
+    if _learnt_from(name, data.sequences):
+        emit(f"{data.origin}: {name} has learnt from some of these rows; figures of its test part: {name}/figures.tsv")
     if config.metrics is not None:
         write_metrics(Path(config.metrics), figures, class_figures_of(labels, [said]))
         emit(f"{config.metrics}: figures")
+
+
+def _learnt_from(name: str, sequences: SequenceList) -> bool:
+    """Whether a run folder was made from just these sequences."""
+    run = Path(name) / "run.json"
+    if not (run.is_file() and (Path(name) / "figures.tsv").is_file()):
+        return False
+    known = {one.get("sequences_sha256") for one in read_json(run).get("inputs", [])}
+    return sequences.checksum() in known
 
 
 def _parts_of(model: SequenceModel, data: Labelled, kept: list[Tensor]) -> Iterator[Predicted]:

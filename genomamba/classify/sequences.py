@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +63,12 @@ class SequenceList:
         for row, start, end in zip(rows.tolist(), borders[:-1].tolist(), borders[1:].tolist(), strict=True):
             symbols[start:end] = self[row]
         return SequenceList(symbols, borders, self.alphabet)
+
+    def checksum(self) -> str:
+        """Return the SHA-256 of all sequences."""
+        digest = hashlib.sha256(self.borders.tobytes())
+        digest.update(np.ascontiguousarray(self.symbols).tobytes())
+        return digest.hexdigest()
 
     def source(self, row: int) -> Held:
         """Return one sequence as a model reads it, along the given strand."""

@@ -22,7 +22,7 @@ from typing import Literal
 from genomamba.coordinates import Interval
 from genomamba.data.draws import derive_key, mix, permute
 from genomamba.data.genome import Genome
-from genomamba.data.stream import Sample, SampleStream, window_start
+from genomamba.data.stream import Sample, SampleStream, window_start, windows_of
 from genomamba.errors import ConfigError
 
 __all__ = ["LaneStream"]
@@ -113,7 +113,7 @@ class LaneStream(SampleStream):
         """Return the order of the regions in an epoch, and where the windows of each end in their row."""
         key = mix(self._region_order ^ mix(epoch))
         order = [permute(place, len(self.regions), key) for place in range(len(self.regions))]
-        return order, list(accumulate(max(1, len(self.regions[number]) // self.context) for number in order))
+        return order, list(accumulate(windows_of(len(self.regions[number]), self.context) for number in order))
 
     def _is_reverse(self, index: int) -> bool:
         turn, lane = divmod(index, self.lanes)

@@ -37,6 +37,7 @@ from genomamba.errors import ConfigError, DataError, GenomambaError
 
 __all__ = [
     "Sample", "SampleStream", "StagedStream", "Stream", "make_loader", "sample_generator", "window_start",
+    "windows_of",
 ]  # fmt: skip
 
 Batch = TypeVar("Batch")
@@ -73,6 +74,11 @@ class Sample:
     weights: npt.NDArray[np.float32]
     before: int | None = None
     species: int | None = None
+
+
+def windows_of(length: int, context: int) -> int:
+    """Return how many windows an epoch has of a stretch: one of a short one, which is padded."""
+    return max(1, length // context)
 
 
 class Stream(Protocol):
@@ -130,7 +136,7 @@ class SampleStream:
         self.max_n = max_n
         if not self.regions:
             raise ConfigError("no region to draw windows from; hold out less, or give more sequence")
-        self._ends = list(accumulate(max(1, len(region) // context) for region in self.regions))
+        self._ends = list(accumulate(windows_of(len(region), context) for region in self.regions))
         self._weight_of_symbol = _weights(genome, softmask_weight)
         self._is_n = _is_n(genome)
         names = ("order", "offset", "strand", "redraw")

@@ -57,6 +57,7 @@ def make_split(
     test_share: float = 0.05,
     block: int | None = None,
     seed: int = 0,
+    may_be_whole: bool = False,
 ) -> Split:
     """Divide a genome's contigs; the module's text says how.
 
@@ -72,6 +73,8 @@ def make_split(
         Size of a block in bases. Default: see the module's text.
     seed : int
         Of the draw of blocks.
+    may_be_whole : bool
+        Let all be held out: others train.
 
     Raises
     ------
@@ -95,7 +98,7 @@ def make_split(
             named[name] += blocks
     held = merge(named["valid"] + named["test"])
     train = _complement(genome, held)
-    if not train:
+    if not train and not may_be_whole:
         raise ConfigError("no base is left to train on; hold out less with --valid, --test and the like")
     order = {contig.name: i for i, contig in enumerate(genome.contigs)}
     sets = (train, merge(named["valid"]), merge(named["test"]))

@@ -17,7 +17,7 @@ from genomamba.data.genome import Genome
 from genomamba.data.mixture import MixedStream, Part
 from genomamba.data.sheet import Row, read_sheet
 from genomamba.data.source import checksum
-from genomamba.data.stream import SampleStream
+from genomamba.data.stream import SampleStream, windows_of
 from genomamba.data.windows import Split, make_split
 from genomamba.errors import ConfigError, DataError
 
@@ -95,6 +95,18 @@ class Corpus:
             for interval in part
         }
 
+    def padding(self, context: int) -> float:
+        """Return the share of the positions of training windows, 0 to 1, that follow the end of a stretch."""
+        read = 0.0
+        for member in self.members:
+            windows = positions = 0.0
+            for weight, regions in member.regions.items():
+                for region in regions:
+                    count = weight * windows_of(len(region), context)
+                    windows, positions = windows + count, positions + count * min(len(region), context)
+            read += member.share * positions / (windows * context) if windows else 0.0
+        return 1 - read
+
     def stream(
         self, *, context: int, seed: int, strand: Literal["random", "forward"], max_n: float
     ) -> SampleStream | MixedStream:
@@ -105,7 +117,7 @@ class Corpus:
             (regions,) = only.regions.values()
             return SampleStream(self.genome, regions, seed=seed, softmask_weight=only.softmask_weight, **common)
         parts = []
-        for member in self.members:
+        for member in (one for one in self.members if one.split.train):
             streams = {
                 weight: SampleStream(self.genome, regions, seed=seed, softmask_weight=member.softmask_weight, **common)
                 for weight, regions in member.regions.items()
@@ -183,7 +195,7 @@ def _several(config: PretrainConfig, alphabet: Alphabet) -> Corpus:
     tokens = species_ids(rows, alphabet) if config.species_token else {}
     for row in rows:
         genome = Genome.open(row.fasta, alphabet, cache_dir=config.cache_dir, contigs=row.contigs)
-        split = make_split(genome, valid=row.valid, test=row.test, **_shares(config, genome))
+        split = make_split(genome, valid=row.valid, test=row.test, may_be_whole=True, **_shares(config, genome))
         split, regions = _narrowed(genome, split, row.exclude_bed, row.regions_bed)
         genomes[row.name] = genome
         if row.classes is not None:
@@ -192,6 +204,8 @@ def _several(config: PretrainConfig, alphabet: Alphabet) -> Corpus:
         named = {weight: _named(row.name, intervals) for weight, intervals in regions.items()}
         own = Split(*(_named(row.name, part) for part in (split.train, split.valid, split.test)))
         members.append(Member(row.name, tokens.get(row.species), 1.0, own, soft, named))
+    if not any(member.split.train for member in members):
+        raise ConfigError(f"{config.genomes}: every genome is held out whole; leave one to train on")
     shares = _mixed(rows, members, config.mix_power)
     members = [replace(member, share=share) for member, share in zip(members, shares, strict=True)]
     whole = Split(*(tuple(x for m in members for x in getattr(m.split, part)) for part in ("train", "valid", "test")))
@@ -244,7 +258,7 @@ def _narrowed(
         regions = {weight: intervals for weight, intervals in found.items() if intervals}
         inside = [one for intervals in regions.values() for one in intervals]
         split = Split(tuple(intersect(split.train, inside)), split.valid, split.test)
-    if not split.train:
+    if not split.train and (regions_bed or exclude_bed):
         source = regions_bed or exclude_bed
         raise DataError(f"{source}: leaves no base of {genome.contigs[0].path} to train on; name other stretches")
     return split, regions
@@ -259,8 +273,9 @@ def _mixed(rows: Sequence[Row], members: Sequence[Member], power: float | None) 
     is_weighted = any(row.weight is not None for row in rows)
     if power is None:
         power = 0.0 if is_weighted else 1.0
+    sizes = [sum(map(len, member.split.train)) for member in members]
     wanted = [
-        (1.0 if row.weight is None else row.weight) * sum(map(len, member.split.train)) ** power
-        for row, member in zip(rows, members, strict=True)
+        (1.0 if row.weight is None else row.weight) * size**power if size else 0.0
+        for row, size in zip(rows, sizes, strict=True)
     ]
     return [one / sum(wanted) for one in wanted]

@@ -40,6 +40,8 @@ DEFAULT_PASSES, DEFAULT_TOKENS_PER_PARAMETER = 10, 100
 VALIDATIONS_A_RUN: Final = 20
 VALIDATION_SHARE: Final = 0.2
 """Of a run, the most that validations take, where it is not said how often."""
+MOST_PADDING: Final = 0.01
+"""Of the positions of windows, what is not told."""
 LARGE_BATCH: Final = 65_536
 """Tokens from which on a batch's tensors are blocks that go back to the system."""
 _LARGE: Final = 8 * 2**20
@@ -151,6 +153,11 @@ class Plan:
         ]
         return max(1, min(steps for steps in limits if steps is not None))
 
+    def expected_bases(self, steps: int) -> int:
+        """Bases that the first `steps` steps read, without padding."""
+        read = self.stages.tokens_by_turn(steps)
+        return round(sum(tokens * (1 - self.corpus.padding(turn.context)) for turn, tokens in read))
+
     def new_lanes(self) -> MambaState | None:
         """Return the states that a run which carries them begins with, a row a lane of this rank, else None."""
         if not self.config.carry_state:
@@ -240,10 +247,7 @@ def make_plan(config: PretrainConfig, ranks: Ranks | None = None) -> Plan:
     largest = stages.largest.windows * stages.largest.context // ranks.size
     keep_freed_memory(below=gives_back(largest, model_config, recompute=config.recompute))
     stream = _stream(config, stages, corpus)
-    longest = max(map(len, split.train))
-    if (context := max(turn.context for turn in stages.turns)) > longest:
-        _log.warning("--context %s is longer than any training stretch; windows are padded from %s bases on",
-                     f"{context:,}", f"{longest:,}")  # fmt: skip
+    _tell_of_short_stretches(corpus, stages)
     torch.manual_seed(config.seed)
     model = LanguageModel(model_config) if given is None else given
     model.set_recompute(config.recompute, config.recompute_layers)
@@ -260,6 +264,25 @@ def make_plan(config: PretrainConfig, ranks: Ranks | None = None) -> Plan:
         threads=threads,
         ranks=ranks,
     )
+
+
+def _tell_of_short_stretches(corpus: Corpus, stages: Stages) -> None:
+    """Warn where windows are padded, and where no held-out base is read with all of the context."""
+    context, train = max(turn.context for turn in stages.turns), corpus.split.train
+    if (padding := corpus.padding(context)) >= MOST_PADDING:
+        short = sum(len(one) < context for one in train)
+        _log.warning(
+            "--context %s is longer than %s of %s training stretches, the longest of %s bases: %.0f%% of the positions "
+            "of windows are padding", f"{context:,}", f"{short:,}", f"{len(train):,}", f"{max(map(len, train)):,}",
+            100 * padding,
+        )  # fmt: skip
+    context, held = stages.last.context, {"validation": corpus.split.valid, "test": corpus.split.test}
+    longest = {name: max(map(len, part)) for name, part in held.items() if part}
+    if too_short := [f"{name} ({bases:,})" for name, bases in longest.items() if bases < context]:
+        _log.warning(
+            "--context %s is longer than the longest held-out stretch of %s: what so much context is worth is not "
+            "seen there; hold out whole contigs", f"{context:,}", " and ".join(too_short),
+        )  # fmt: skip
 
 
 def gives_back(tokens: int, config: ModelConfig, *, recompute: bool) -> int | None:

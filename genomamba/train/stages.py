@@ -68,8 +68,13 @@ class Stages:
         return sum(count * turn.windows * self.accumulate for turn, count in self._done(steps))
 
     def tokens(self, steps: int) -> int:
-        """Return how many tokens the first `steps` steps read."""
-        return sum(count * turn.windows * turn.context * self.accumulate for turn, count in self._done(steps))
+        """Return how many positions the first `steps` steps read, padding among them."""
+        return sum(tokens for _, tokens in self.tokens_by_turn(steps))
+
+    def tokens_by_turn(self, steps: int) -> Iterator[tuple[Stage, int]]:
+        """Give each turn with the positions that the first `steps` steps read in it."""
+        for turn, count in self._done(steps):
+            yield turn, count * turn.windows * turn.context * self.accumulate
 
     def steps_for(self, tokens: int) -> int:
         """Return the fewest steps that read so many tokens."""

@@ -52,7 +52,8 @@ def describe_cost(plan: Plan, cost: Cost) -> str:
     """What the run will take, from the cost of one step."""
     steps, stages = plan.expected_steps(cost), plan.stages
     tokens = stages.tokens(steps)
-    passes = tokens / max(1, sum(map(len, plan.split.train)))
+    bases = plan.expected_bases(steps)
+    passes = bases / max(1, sum(map(len, plan.split.train)))
     a_batch = stages.last.windows * stages.last.context
     valid, test = (sum(map(len, part)) for part in (plan.split.valid, plan.split.test))
     validations = max(1, steps // plan.valid_every(cost))
@@ -60,7 +61,7 @@ def describe_cost(plan: Plan, cost: Cost) -> str:
     speed = a_batch * stages.accumulate / cost.step_s
     how = "measured over one step" if cost.is_measured else "reckoned from a part of a step"
     return _table({
-        "training": f"about {_count(steps, 'step')}: {tokens:,} bases, {passes:.1f} passes over the training part",
+        "training": f"about {_count(steps, 'step')}: {bases:,} bases, {passes:.1f} passes over the training part",
         "checks": f"validation every {_count(plan.valid_every(cost), 'step')}, a checkpoint every "
         f"{_count(plan.checkpoint_every(cost), 'step')}; {plan.config.keep} and the best are kept",
         "memory": f"{cost.memory_mib:,.0f} MiB{f' of {plan.device}' if plan.device.type == 'cuda' else ''}"

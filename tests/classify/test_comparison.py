@@ -180,3 +180,18 @@ def test_one_hot_and_bytes_are_not_for_everything(tmp_path):
     names, left_out = baselines_of(("one-hot", "k-mer"), trials.data)
     assert names == ["k-mer"]
     assert "several lengths" in left_out["one-hot"]
+
+
+def test_of_one_class_that_is_left_without_leaks_there_is_no_figure(tmp_path):
+    config = write(tmp_path / "d.tsv")
+    header, *rows = (line.split("\t") for line in (tmp_path / "d.tsv").read_text().splitlines())
+    # Every row of one class that tests is a sequence that learns.
+    learnt, known, _ = rows[0]
+    rows = [[learnt, *row[1:]] if row[1:] == [known, "test"] else row for row in rows]
+    (tmp_path / "d.tsv").write_text("".join("\t".join(row) + "\n" for row in [header, *rows]))
+    trials, _ = load(config)
+    truth = trials.labels.values[trials.tested]
+    probe = Contender(name="probe", is_baseline=False, answers=[answer(sure(truth), 0.9)])
+    found = compare_contenders(trials, [probe], {}).figures
+    assert found["leaked"] == 10
+    assert "without them one class alone is left, of which there is no figure" in in_words(found)

@@ -210,6 +210,19 @@ def test_a_table_is_predicted(run_folder, table, tmp_path):
     assert np.array(parquet.read_table(tmp_path / "said.parquet")["p_rich"]) == pytest.approx(expected[:, 1], abs=1e-6)
 
 
+def test_figures_of_rows_that_were_learnt_from_are_told_to_be_none_of_a_test(run_folder, table, tmp_path, capsys):
+    other = tmp_path / "other.tsv"
+    other.write_text("\n".join(table.read_text().splitlines()[:40]) + "\n")
+    for data, is_told in ((table, True), (other, False)):
+        capsys.readouterr()
+        assert (
+            main(["predict", str(run_folder), "--data", str(data), "--threads", "1", "--out", f"{data}.said.tsv"]) == 0
+        )
+        shown = capsys.readouterr().out
+        assert "accuracy" in shown
+        assert ("has learnt from some of these rows" in shown) == is_told
+
+
 def test_labels_that_are_known_judge_what_is_said(run_folder, table, tmp_path, capsys):
     given = ["predict", str(run_folder), "--threads", "1", "--data"]
     rows = table.read_text().splitlines()

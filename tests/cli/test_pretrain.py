@@ -104,6 +104,13 @@ def test_resume_of_nothing_is_refused_in_place_of_training_the_example(arguments
     assert "no run here to go on with" in capsys.readouterr().err
 
 
+def test_resume_of_a_classifier_is_refused(tmp_path, capsys):
+    for name in ("config.yaml", "data.yaml"):
+        (tmp_path / name).write_text("seed: 0\n")
+    assert main(["pretrain", "--resume", "--out", str(tmp_path)]) == 1
+    assert "holds a classifier" in capsys.readouterr().err
+
+
 def test_resume_takes_what_the_run_was_told_below_all_other_sources(trained, tmp_path, monkeypatch):
     (tmp_path / "config.yaml").write_text("fasta: [a.fa]\nkeep: 3\nthreads: 1\nmax_steps: 5\n")
     monkeypatch.setenv("GENOMAMBA_THREADS", "2")

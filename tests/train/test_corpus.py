@@ -216,3 +216,42 @@ def test_stretches_are_left_out_and_trained_on_by_weight(make_config, made_fasta
 def test_what_does_not_go_together_is_refused(make_config, three, changes, error, message):
     with pytest.raises(error, match=message):
         make_plan(mixed(make_config, three, **changes))
+
+
+def test_a_genome_that_is_held_out_whole_gives_no_window_and_is_scored(make_config, write_sheet):
+    sheet = write_sheet(
+        ("name", "fasta", "weight", "test"),
+        ("one", "a.fa", "2", ""),
+        ("two", "b.fa", "5", "*"),
+        ("three", "c.fa", "", ""),
+    )
+    config = mixed(make_config, sheet, species_token=True)
+    plan = make_plan(config)
+    one, two, three = plan.corpus.members
+    assert (one.share, two.share, three.share) == (pytest.approx(2 / 3), 0.0, pytest.approx(1 / 3))
+    assert two.split.train == two.split.valid == ()
+    assert sum(map(len, two.split.test)) == 4_000
+    assert set(drawn(plan.stream, 90)) == {"one", "three"}
+    pretrain(config, command="made", emit=lambda _: None)
+    evaluation = json.loads((Path(config.out) / "evaluation.json").read_text())
+    assert set(evaluation["splits"]["test"]["by_genome"]) == {"one", "two", "three"}
+    nothing = write_sheet(("name", "fasta", "test"), ("one", "a.fa", "*"), ("two", "b.fa", "*"))
+    with pytest.raises(ConfigError, match="every genome is held out whole"):
+        open_corpus(mixed(make_config, nothing), DNA)
+
+
+def test_padding_is_told_and_is_no_base_that_is_read(make_config, write_sheet, caplog):
+    sheet = write_sheet(("name", "fasta", "valid", "test"), ("one", "a.fa", "chr2", "."), ("two", "b.fa", "chr2", "."))
+    # Stretches of 12,000 and 3,000 bases, each as often as the other: windows of 6,000 are whole, and half full.
+    settings = {"context": 6_000, "batch_size": 1, "mix_power": 0.0, "valid_share": 0.0, "test_share": 0.0}
+    plan = make_plan(mixed(make_config, sheet, **settings))
+    assert plan.corpus.padding(6_000) == pytest.approx(0.25)
+    assert plan.corpus.padding(1_500) == 0.0
+    assert plan.expected_bases(4) == 18_000
+    read = [len(plan.stream[i].interval) for i in range(100)]
+    assert np.mean(read) == pytest.approx(4_500, rel=0.05)
+    assert "longer than 1 of 2 training stretches, the longest of 12,000 bases: 25% of the positions" in caplog.text
+    assert "longer than the longest held-out stretch of validation (1,000):" in caplog.text
+    caplog.clear()
+    make_plan(mixed(make_config, sheet, **settings | {"context": 1_000}))
+    assert not caplog.records
