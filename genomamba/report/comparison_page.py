@@ -150,13 +150,13 @@ def _figures(runs: Named) -> Section:
     for name, run in runs.items():
         facts = run.facts or {}
         cells = [
-            (words.state(run), ""),
+            *(_bits(run, split) for split in SPLITS),
             (_count(facts.get("parameters")), ""),
             (_count(facts.get("bases", _last(run.train, "bases"))), ""),
             (NONE if (seconds := _last(run.train, "time_s")) is None else words.duration(seconds), ""),
             (_count(_median(run.train, "bases_per_s")), ""),
             (words.share(_median(run.train, "peak_share")), ""),
-            *(_bits(run, split) for split in SPLITS),
+            (words.state(run), ""),
         ]
         rows.append((name, False, cells))
     return Section(
@@ -164,7 +164,7 @@ def _figures(runs: Named) -> Section:
         title="What came of them",
         text="Speed and share of the device's peak are medians over the rows of training; the share is of what a "
         "matrix product reaches there. Fewer bits are better.",
-        header=("run", "status", "parameters", "training bases", "time", "bases/s", "of peak", *SPLITS.values()),
+        header=("run", *SPLITS.values(), "parameters", "training bases", "time", "bases/s", "of peak", "status"),
         rows=rows,
         notes=("Under a figure: its 95 % interval, and the figure of the best Markov model on the same bases.",
                "Runs scored on the same bases share much of what makes these wide: they are no test of a difference."),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -194,9 +195,10 @@ def _several(config: PretrainConfig, alphabet: Alphabet) -> Corpus:
     genomes, members, classes = {}, [], dict[str, RegionClasses]()
     tokens = species_ids(rows, alphabet) if config.species_token else {}
     for row in rows:
-        genome = Genome.open(row.fasta, alphabet, cache_dir=config.cache_dir, contigs=row.contigs)
-        split = make_split(genome, valid=row.valid, test=row.test, may_be_whole=True, **_shares(config, genome))
-        split, regions = _narrowed(genome, split, row.exclude_bed, row.regions_bed)
+        with _told_of(config.genomes, row):
+            genome = Genome.open(row.fasta, alphabet, cache_dir=config.cache_dir, contigs=row.contigs)
+            split = make_split(genome, valid=row.valid, test=row.test, may_be_whole=True, **_shares(config, genome))
+            split, regions = _narrowed(genome, split, row.exclude_bed, row.regions_bed)
         genomes[row.name] = genome
         if row.classes is not None:
             classes[row.name] = read_classes(row.classes, genome)
@@ -218,6 +220,15 @@ def _several(config: PretrainConfig, alphabet: Alphabet) -> Corpus:
         RegionClasses.join(classes) if classes else None,
         _facts_of(path for row in rows for path in (row.exclude_bed, row.regions_bed, row.classes)),
     )
+
+
+@contextmanager
+def _told_of(sheet: str, row: Row) -> Iterator[None]:
+    """Have what is wrong with a file name the genome of the sheet that it is of."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{sheet}: genome {row.name!r}: {error}") from error
 
 
 def _facts_of(paths: Iterable[str | None]) -> list[dict[str, Any]]:

@@ -41,7 +41,7 @@ def test_figures_settings_and_the_best_run(text_of):
     assert cells(page, "threads") == ["4", "2"]
     for same in ("context", "fasta", "cpu"):
         assert f"<th>{same}</th>" not in page
-    status, parameters, *_, valid, test = cells(page, "second")
+    valid, test, parameters, *_, status = cells(page, "second")
     assert (status, parameters, valid, test) == ("finished", "512,640", "1.9236", "1.9012")
     # Against bases and against time, both runs in each.
     assert page.count("<svg") == 2

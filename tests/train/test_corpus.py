@@ -255,3 +255,9 @@ def test_padding_is_told_and_is_no_base_that_is_read(make_config, write_sheet, c
     caplog.clear()
     make_plan(mixed(make_config, sheet, **settings | {"context": 1_000}))
     assert not caplog.records
+
+
+def test_what_is_wrong_with_a_genome_names_it_and_its_sheet(make_config, write_sheet):
+    sheet = write_sheet(("name", "fasta", "test"), ("one", "a.fa", "."), ("two", "b.fa", "chr9"))
+    with pytest.raises(DataError, match=r"sheet.tsv: genome 'two': .*b.fa: no sequence 'chr9'"):
+        open_corpus(mixed(make_config, sheet), DNA)
