@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -39,6 +40,8 @@ from genomamba.train.schedule import learning_rate
 __all__ = ["Fit", "FitSettings", "Fitted", "LeaveSignal"]
 
 Int64Array = npt.NDArray[np.int64]
+
+_log = logging.getLogger("genomamba")
 
 _KEPT: Final = 1
 _PASS_BYTES: Final = 2 << 30
@@ -227,6 +230,7 @@ class Fit:
             assert self.run_folder is not None
             self._fill(found[-1])
             self.progress, _ = read_state(found[-1], self.model, self.optimizer)
+            _log.info("%s: going on from step %s", self.run_folder, f"{self.progress.step:,}")
             if (best := best_checkpoint(self.run_folder, self.progress)) is not None:
                 # To build a head draws its weights, which what was read of the generator is not to know of.
                 with torch.random.fork_rng(devices=[]):

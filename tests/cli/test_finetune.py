@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import shutil
 
 import numpy as np
@@ -108,6 +109,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(trunk, table, tmp_path, monkeypat
     assert main(["report", str(tmp_path / "unbroken")]) == 1
     assert "holds a classifier, whose page was written with it" in capsys.readouterr().err
     assert main([*given, "--out", str(tmp_path / "killed"), "--resume"]) == 0
+    assert re.search(r"killed.*: going on from step \d", capsys.readouterr().err)
     assert weights(tmp_path / "killed") == weights(tmp_path / "unbroken")
     assert heads(tmp_path / "killed") == heads(tmp_path / "unbroken")
     # The first learning rate was done and is not done again.
