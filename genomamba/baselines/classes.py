@@ -60,7 +60,8 @@ class OfClasses(ClassifierMixin):  # type: ignore[misc]
                 raise ValueError("y has two dimensions, and not all of it is 0 or 1; give 0 or 1 for each class")
             self.classes_ = np.arange(given.shape[1])
             return given
-        if given.dtype.kind == "f" and np.isnan(given).any():
+        # Among texts NumPy makes a text of it, too; NaN alone is not what it is.
+        if any(isinstance(label, float) and label != label for label in (y.tolist() if hasattr(y, "tolist") else y)):
             raise ValueError("Input y contains NaN; give each row a label, or leave it out")
         try:
             self.classes_, codes = np.unique(given, return_inverse=True)

@@ -325,7 +325,6 @@ def _facts(figures: Mapping[str, Any], trials: Trials, run: Mapping[str, Any]) -
     parts = ", ".join(
         f"{first[part]:,} {word}" for part, word in (("train", "learn"), ("valid", "validate"), ("test", "test"))
     )
-    leaks = [line for line in trials.leaks.in_words(trials.data) if not line.startswith(" ")]
     facts = {
         "model": figures["model"],
         "done": figures["what"],
@@ -333,7 +332,7 @@ def _facts(figures: Mapping[str, Any], trials: Trials, run: Mapping[str, Any]) -
         "parts": parts + (" (first fold)" if figures["folds"] else ""),
         "seeds": ", ".join(map(str, figures["seeds"])),
         "data": trials.data.origin,
-        "leaks": "; ".join(line.removeprefix(f"{trials.data.origin}: ") for line in leaks),
+        "leaks": "; ".join(trials.leaks.counts_in_words()),
     }
     if run.get("inputs"):
         facts["checksum"] = f"sha256 {run['inputs'][0]['sha256']}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import logging
 import math
 import time
@@ -371,10 +372,12 @@ class Fit:
         part.load_state_dict(state)
 
     def _passes(self, rows: Int64Array, *, trains: bool = False) -> Iterator[slice]:
-        strands = 1 if self.model.config.strand == "given" else 2
-        most = PASS_BASES
+        is_one = self.model.config.strand == "given" or (trains and self.settings.augment)
+        strands, most = 1 if is_one else 2, PASS_BASES
         if trains:
-            each = bytes_per_token(self.model.model_config, self.model.network.embedding.weight.dtype, 0)
+            # Each strand is a run of the plain network.
+            network = dataclasses.replace(self.model.model_config, equivariant=False)
+            each = bytes_per_token(network, self.model.network.embedding.weight.dtype, 0)
             most = min(most, int(_PASS_BYTES / each))
         return passes_of(self.examples.sequences.lengths[rows], strands=strands, bases=most)
 

@@ -68,14 +68,28 @@ class Leaks:
         return int((chosen & ((self.kind == NEAR) == near)).sum())
 
     def in_words(self, data: Labelled) -> list[str]:
-        """Return lines that say what was found, with examples."""
+        """Return lines that say what was found, with examples: rows of the data that was looked through."""
+        told = self._told()
+        told = told[np.argsort(np.minimum(self.row, self.other)[told], kind="stable")]
+        lines = [f"{data.origin}: {line}" for line in self.counts_in_words()]
+        for place in told[np.unique(self.kind[told], return_index=True)[1][:_EXAMPLES]].tolist():
+            pair = sorted((int(self.row[place]), int(self.other[place])))
+            kind = KINDS[self.kind[place]].replace("_", " ")
+            first, second = (data.where(one) if data.names is None else data.name(one) for one in pair)
+            lines.append(f"  for example {first} and {second}: {kind}, {self.likeness[place]:.2f}")
+        return lines
+
+    def _told(self) -> Int64Array:
+        """What train has of test is what test has of train: the later part is the one that is told."""
+        return np.flatnonzero(self.part[self.row] > self.part[self.other])
+
+    def counts_in_words(self) -> list[str]:
+        """Return a line for each two parts that share something, or the one that none do."""
         rule = f"nearly the same: half or more of their {self.k}-mers" if self.least == 0.5 else (
             f"nearly the same: {self.least:g} or more of their {self.k}-mers, Jaccard"
         )  # fmt: skip
-        # What train has of test is what test has of train: the later part is the one that is told.
-        told = np.flatnonzero(self.part[self.row] > self.part[self.other])
-        if not told.size:
-            return [f"{data.origin}: no sequence is in two parts, the same on either strand or {rule}"]
+        if not self._told().size:
+            return [f"no sequence is in two parts, the same on either strand or {rule}"]
         lines = []
         for one, name in enumerate(self.parts):
             for other in self.parts[:one]:
@@ -83,15 +97,9 @@ class Leaks:
                 if same or near:
                     total = int((self.part == one).sum())
                     lines.append(
-                        f"{data.origin}: of {total:,} sequences of {name}, {same:,} are in {other} too, on either"
-                        f" strand, and {near:,} more {rule}"
+                        f"of {total:,} sequences of {name}, {same:,} are in {other} too, on either strand, and"
+                        f" {near:,} more {rule}"
                     )
-        told = told[np.argsort(np.minimum(self.row, self.other)[told], kind="stable")]
-        for place in told[np.unique(self.kind[told], return_index=True)[1][:_EXAMPLES]].tolist():
-            pair = sorted((int(self.row[place]), int(self.other[place])))
-            kind = KINDS[self.kind[place]].replace("_", " ")
-            first, second = (data.where(one) if data.names is None else data.name(one) for one in pair)
-            lines.append(f"  for example {first} and {second}: {kind}, {self.likeness[place]:.2f}")
         return lines
 
 

@@ -82,7 +82,7 @@ def _go_on_with_saved_config(namespace: argparse.Namespace) -> None:
     if given.get("resume") != "true" or "config" in given:
         return
     saved = Path(given.get("out", "")) / "config.yaml"
-    if saved.with_name("data.yaml").is_file():
+    if "out" in given and saved.with_name("data.yaml").is_file():
         raise RunError(f"{saved.parent}: holds a classifier, which goes on by the command that began it")
     if "out" in given and saved.is_file():
         namespace.saved = str(saved)

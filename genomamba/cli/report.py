@@ -30,7 +30,9 @@ def parser() -> Parser:
         default=argparse.SUPPRESS,
         help="page to write. Default: RUN/report.html of one run, comparison.html of several",
     )
-    made.add_argument("--force", action="store_true", help="replace --out; RUN/report.html is replaced in any case")
+    made.add_argument(
+        "--force", action="store_true", help="replace --out; without --out RUN/report.html is replaced in any case"
+    )
     return made
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -84,13 +85,19 @@ def check_card(path: Path, split: Split) -> None:
         return
     for name, before in read_json(path)["splits"].items():
         intervals = getattr(split, name)
-        now_is = {"bases": sum(map(len, intervals)), "intervals": len(intervals)}
-        if any(before[key] != value for key, value in now_is.items()):
+        now_is = {"bases": sum(map(len, intervals)), "intervals": len(intervals), "sha256": _checksum(intervals)}
+        # Cards of before tell no checksum.
+        if any(before.get(key, value) != value for key, value in now_is.items()):
             raise RunError(
                 f"{path}: {name} had {before['bases']:,} bases in {before['intervals']:,} stretches, and would now "
-                f"have {now_is['bases']:,} in {now_is['intervals']:,}; bring back the BED files, or the genomamba, "
-                "that the run was started with, or start anew"
+                f"have {now_is['bases']:,} in {now_is['intervals']:,}, or others; bring back the BED files, or the "
+                "genomamba, that the run was started with, or start anew"
             )
+
+
+def _checksum(intervals: Sequence[Interval]) -> str:
+    """Return the SHA-256 of where stretches lie."""
+    return hashlib.sha256("".join(f"{one.contig}\t{one.start}\t{one.end}\n" for one in intervals).encode()).hexdigest()
 
 
 def _describe(genome: Genome, intervals: Sequence[Interval], alphabet: Alphabet, context: int) -> dict[str, Any]:
@@ -100,6 +107,7 @@ def _describe(genome: Genome, intervals: Sequence[Interval], alphabet: Alphabet,
         "intervals": len(intervals),
         "contigs": len({interval.contig for interval in intervals}),
         "bases": bases,
+        "sha256": _checksum(intervals),
         "windows": sum(max(1, len(interval) // context) for interval in intervals),
         "acgt": None,
         "n_share": None,

@@ -20,6 +20,8 @@ __all__ = ["has_glibc", "keep_freed_memory", "peak_memory_mib", "set_threads", "
 
 # Names and values of <malloc.h>.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4
+# What it is where nobody has set it.
+_MMAP_MAX = 65_536
 
 
 def set_threads(count: int | None) -> int:
@@ -79,8 +81,7 @@ def keep_freed_memory(*, below: int | None = None) -> None:
         libc = ctypes.CDLL(None)
         if below is not None:
             libc.mallopt(_M_MMAP_THRESHOLD, below)
-        else:
-            libc.mallopt(_M_MMAP_MAX, 0)
+        libc.mallopt(_M_MMAP_MAX, 0 if below is None else _MMAP_MAX)
         libc.mallopt(_M_TRIM_THRESHOLD, -1)
 
 

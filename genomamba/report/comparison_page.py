@@ -212,9 +212,11 @@ def _settings(runs: Named) -> Section | None:
     asked = [name for values in configs for name in values if name not in (*LEFT_OUT, *FACTS)]
     for source, names in ((configs, asked), (facts, FACTS)):
         for name in dict.fromkeys(names):
-            told = [_plain(values.get(name)) for values in source]
-            if len(set(told)) > 1:
-                rows.append((name, False, [(value, "") for value in told]))
+            values = [None if one.get(name) == [] else one.get(name) for one in source]
+            if any(value != values[0] for value in values):
+                told = [_plain(value) for value in values]
+                same = " (in another folder)" if len(set(told)) == 1 else ""
+                rows.append((name, False, [(f"{text}{same if place else ''}", "") for place, text in enumerate(told)]))
     if not rows:
         return None
     return Section(

@@ -69,8 +69,8 @@ def state(run: RunFiles) -> str:
 
 
 def files(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Path, bytes and sha256 of each file that a run has read: bases, and classes of them."""
-    return [*facts.get("inputs", ()), *facts.get("region_files", ())]
+    """Path, bytes and sha256 of each file that a run has read: bases, regions and classes of them."""
+    return [one for name in ("inputs", "region_files", "class_files") for one in facts.get(name, ())]
 
 
 def unit(run: RunFiles) -> str:

@@ -69,8 +69,8 @@ class Corpus:
         Path, bytes and SHA-256 of each file that the bases came from, the sheet among them.
     classes : RegionClasses or None
         Classes of bases that held-out figures are told for.
-    region_files : list of dict
-        Path, bytes and SHA-256 of each file of regions: classes, what is held out or left out, weights.
+    class_files, region_files : list of dict
+        Path, bytes and SHA-256 of each file of classes, and of what is held out, left out or weighted.
     """
 
     genome: Genome
@@ -78,6 +78,7 @@ class Corpus:
     members: tuple[Member, ...]
     inputs: list[dict[str, Any]]
     classes: RegionClasses | None = None
+    class_files: list[dict[str, Any]] = field(default_factory=list)
     region_files: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -185,8 +186,8 @@ def _one(config: PretrainConfig, alphabet: Alphabet) -> Corpus:
     split, regions = _narrowed(genome, split, config.exclude_bed, config.regions_bed)
     member = Member("", None, 1.0, split, config.softmask_weight, regions)
     classes = None if config.classes is None else read_classes(config.classes, genome)
-    files = [config.valid_bed, config.test_bed, config.exclude_bed, config.regions_bed, config.classes]
-    return Corpus(genome, split, (member,), genome.inputs, classes, _facts_of(files))
+    files = [config.valid_bed, config.test_bed, config.exclude_bed, config.regions_bed]
+    return Corpus(genome, split, (member,), genome.inputs, classes, _facts_of([config.classes]), _facts_of(files))
 
 
 def _several(config: PretrainConfig, alphabet: Alphabet) -> Corpus:
@@ -197,11 +198,15 @@ def _several(config: PretrainConfig, alphabet: Alphabet) -> Corpus:
     for row in rows:
         with _told_of(config.genomes, row):
             genome = Genome.open(row.fasta, alphabet, cache_dir=config.cache_dir, contigs=row.contigs)
-            split = make_split(genome, valid=row.valid, test=row.test, may_be_whole=True, **_shares(config, genome))
+            split = make_split(
+                genome, valid=row.valid, test=row.test, may_be_whole="*" in row.test, **_shares(config, genome)
+            )
             split, regions = _narrowed(genome, split, row.exclude_bed, row.regions_bed)
+            if row.classes is not None:
+                classes[row.name] = read_classes(row.classes, genome)
+            if not split.train and row.weight is not None:
+                raise DataError("it is held out whole, so no window is drawn from it; leave its weight empty")
         genomes[row.name] = genome
-        if row.classes is not None:
-            classes[row.name] = read_classes(row.classes, genome)
         soft = config.softmask_weight if row.softmask_weight is None else row.softmask_weight
         named = {weight: _named(row.name, intervals) for weight, intervals in regions.items()}
         own = Split(*(_named(row.name, part) for part in (split.train, split.valid, split.test)))
@@ -218,7 +223,8 @@ def _several(config: PretrainConfig, alphabet: Alphabet) -> Corpus:
         tuple(members),
         [*joined.inputs, _file_facts(config.genomes)],
         RegionClasses.join(classes) if classes else None,
-        _facts_of(path for row in rows for path in (row.exclude_bed, row.regions_bed, row.classes)),
+        _facts_of(row.classes for row in rows),
+        _facts_of(path for row in rows for path in (row.exclude_bed, row.regions_bed)),
     )
 
 
@@ -229,6 +235,10 @@ def _told_of(sheet: str, row: Row) -> Iterator[None]:
         yield
     except DataError as error:
         raise DataError(f"{sheet}: genome {row.name!r}: {error}") from error
+    except ConfigError as error:
+        if error.option is not None:
+            raise
+        raise ConfigError(f"{sheet}: genome {row.name!r}: {error}") from error
 
 
 def _facts_of(paths: Iterable[str | None]) -> list[dict[str, Any]]:
@@ -259,6 +269,7 @@ def _narrowed(
     genome: Genome, split: Split, exclude_bed: str | None, regions_bed: str | None
 ) -> tuple[Split, dict[float, tuple[Interval, ...]]]:
     """Take out what is excluded, and return the training stretches by weight."""
+    trains = bool(split.train)
     if exclude_bed is not None:
         excluded = read_bed(exclude_bed, genome)
         split = Split(*(tuple(subtract(part, excluded)) for part in (split.train, split.valid, split.test)))
@@ -269,7 +280,7 @@ def _narrowed(
         regions = {weight: intervals for weight, intervals in found.items() if intervals}
         inside = [one for intervals in regions.values() for one in intervals]
         split = Split(tuple(intersect(split.train, inside)), split.valid, split.test)
-    if not split.train and (regions_bed or exclude_bed):
+    if trains and not split.train:
         source = regions_bed or exclude_bed
         raise DataError(f"{source}: leaves no base of {genome.contigs[0].path} to train on; name other stretches")
     return split, regions

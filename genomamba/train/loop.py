@@ -111,9 +111,9 @@ def _start(plan: Plan, path: Path, config: PretrainConfig, command: str) -> RunF
         folder = RunFolder(path, resume=config.resume, force=config.force, reads=not ranks.is_first)
         if ranks.is_first:
             check_card(path / "dataset.json", plan.split)
-            facts: dict[str, Any] = {}
-            if plan.corpus.region_files:
-                facts["region_files"] = plan.corpus.region_files
+            corpus = plan.corpus
+            files = {"class_files": corpus.class_files, "region_files": corpus.region_files}
+            facts: dict[str, Any] = {name: found for name, found in files.items() if found}
             if ranks.size > 1:
                 facts |= {"processes": ranks.size, "parallel": f"data={ranks.data},context={ranks.context}"}
             folder.start(

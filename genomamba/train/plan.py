@@ -167,7 +167,7 @@ class Plan:
 
     def valid_every(self, cost: Cost) -> int:
         """Steps between validations."""
-        return self.config.valid_every or max(1, self.expected_steps(cost) // self._validations(cost))
+        return self.config.valid_every or -(-self.expected_steps(cost) // self._validations(cost))
 
     def checkpoint_every(self, cost: Cost) -> int:
         """Steps between checkpoints."""

@@ -74,15 +74,17 @@ class RunFolder:
         Raises
         ------
         RunError
-            Where a run that goes on was started on other bases, or with another model.
+            Where a run that goes on was started on other bases or BED files, or with another model.
         """
         before = _facts(self.path)
         session = {"command": command, "started": now()}
         if before is None:
             sessions = [session]
         else:
-            known = {one["sha256"] for one in before["inputs"]}
-            for one in inputs:
+            known = {one["sha256"] for name in ("inputs", "region_files") for one in before.get(name, ())}
+            # Runs of before had no record of their BED files.
+            regions = facts.get("region_files", ()) if "region_files" in before else ()
+            for one in [*inputs, *regions]:
                 if one["sha256"] not in known:
                     raise RunError(
                         f"{one['path']}: its content is not what {self.path} was started on; "

@@ -164,9 +164,10 @@ def test_bad_data_is_told(make, sequences, labels, told):
     ("labels", "told"),
     [(["a", "a"], r"inconsistent numbers of samples: \[3, 2\]"), (["a", None, "b"], "it has NoneType, str"),
      ([0, None, 1], "it has NoneType, int"), ([0.0, np.nan, 1.0], "Input y contains NaN"),
+     (["a", np.nan, "b"], "Input y contains NaN"),
      (pd.Series(["a", pd.NA, "b"], dtype="string"), "it has NAType, str"),
      ([[0, 1], [None, 1], [1, 0]], "not all of it is 0 or 1")],
-    ids=["too few", "None among texts", "None among numbers", "NaN", "NA", "None among several"],
+    ids=["too few", "None among texts", "None among numbers", "NaN", "NaN among texts", "NA", "None among several"],
 )  # fmt: skip
 def test_bad_labels_are_told_as_scikit_learn_tells_them(make, labels, told):
     with pytest.raises(ValueError, match=told):

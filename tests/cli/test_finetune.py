@@ -199,6 +199,29 @@ def test_numbers_and_bases(trunk, table, tmp_path):
     assert [(int(one[1]), int(one[2])) for one in lines] == [(i, i + 1) for i in range(1200)]
 
 
+@pytest.mark.parametrize("command", ["finetune", "probe"])
+def test_a_page_is_written_where_leaks_are_dropped(trunk, table, tmp_path, command):
+    header, *rows = (line.split("\t") for line in table.read_text().splitlines())
+    # The last two rows, which test, are the first two, which train.
+    rows = [*rows[:-2], *([last[0], first[1], *last[2:]] for first, last in zip(rows[:2], rows[-2:], strict=True))]
+    (tmp_path / "d.tsv").write_text("".join("\t".join(row) + "\n" for row in [header, *rows]))
+    given = [
+        command,
+        str(trunk),
+        "--data",
+        str(tmp_path / "d.tsv"),
+        "--drop-leaks",
+        "--baselines",
+        "none",
+        "--threads",
+        "1",
+    ]
+    given += ["--epochs", "1"] if command == "finetune" else []
+    assert main([*given, "--out", str(tmp_path / "run")]) == 0
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "of 14 sequences of test, 2 are in train too" in page
+
+
 def test_a_table_is_predicted(run_folder, table, tmp_path):
     out = tmp_path / "said.tsv"
     assert main(["predict", str(run_folder), "--data", str(table), "--threads", "1", "--out", str(out)]) == 0

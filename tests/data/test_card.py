@@ -22,6 +22,7 @@ def test_counts_by_hand(block, made_genome, dna, monkeypatch):
     )
     card = dataset_card(genome, split, dna, context=4)
     assert json.loads(json.dumps(card)) == card
+    assert len(card["splits"]["train"].pop("sha256")) == 64
     assert card["splits"]["train"] == {
         "intervals": 2, "contigs": 1, "bases": 8, "windows": 2, "acgt": 6, "n_share": 0.25, "softmask_share": 0.25,
         "gc": 0.5,

@@ -271,14 +271,16 @@ def _run(
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep in the quick suite, of what takes seconds in the interpreter, how exact the kernels are.
 
-    What else Triton does is left to the thorough one, and walking backwards to the slow one, since
-    `test_reverse_is_flip_scan_flip` holds it to the walk forwards.
+    What else Triton does is left to the thorough one, in float32. Walking backwards is left to the slow one, since
+    `test_reverse_is_flip_scan_flip` holds it to the walk forwards, and so are the other dtypes.
     """
     if not is_interpreted("triton"):
         return
     for item in items:
         if item.path.parent == Path(__file__).parent and "triton" in item.name:
-            if {"triton", "backwards"} <= {*re.split(r"[\[\]-]", item.name)}:
+            words = {*re.split(r"[\[\]-]", item.name)}
+            is_exactness = "as_exact_as_eager" in item.name
+            if "backwards" in words or (not is_exactness and {"torch.float64", "torch.bfloat16"} & words):
                 item.add_marker(pytest.mark.slow)
-            elif "as_exact_as_eager" not in item.name:
+            elif not is_exactness:
                 item.add_marker(pytest.mark.thorough)

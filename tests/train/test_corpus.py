@@ -222,8 +222,8 @@ def test_a_genome_that_is_held_out_whole_gives_no_window_and_is_scored(make_conf
     sheet = write_sheet(
         ("name", "fasta", "weight", "test"),
         ("one", "a.fa", "2", ""),
-        ("two", "b.fa", "5", "*"),
-        ("three", "c.fa", "", ""),
+        ("two", "b.fa", "", "*"),
+        ("three", "c.fa", "1", ""),
     )
     config = mixed(make_config, sheet, species_token=True)
     plan = make_plan(config)
@@ -235,6 +235,9 @@ def test_a_genome_that_is_held_out_whole_gives_no_window_and_is_scored(make_conf
     pretrain(config, command="made", emit=lambda _: None)
     evaluation = json.loads((Path(config.out) / "evaluation.json").read_text())
     assert set(evaluation["splits"]["test"]["by_genome"]) == {"one", "two", "three"}
+    weighted = write_sheet(("name", "fasta", "weight", "test"), ("one", "a.fa", "1", ""), ("two", "b.fa", "1", "*"))
+    with pytest.raises(DataError, match="'two': it is held out whole, so no window is drawn from it"):
+        open_corpus(mixed(make_config, weighted), DNA)
     nothing = write_sheet(("name", "fasta", "test"), ("one", "a.fa", "*"), ("two", "b.fa", "*"))
     with pytest.raises(ConfigError, match="every genome is held out whole"):
         open_corpus(mixed(make_config, nothing), DNA)

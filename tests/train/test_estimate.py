@@ -147,12 +147,12 @@ def test_a_run_of_some_minutes_has_time_for_steps_and_few_validations(make_confi
     assert plan.validation_s(cost) == pytest.approx(10)
     assert (plan.expected_steps(cost), plan.valid_every(cost)) == (220, 110)
     quick = Cost(0.5, 0.1 / scored, 100.0)
-    assert (plan.expected_steps(quick), plan.valid_every(quick)) == (236, 236 // VALIDATIONS_A_RUN)
+    assert (plan.expected_steps(quick), plan.valid_every(quick)) == (236, 12)
     # Of a run of some steps it goes by what is read: forward alone takes a third of a step.
     assert plan.checkpoint_every(cost) == 220 // VALIDATIONS_A_RUN
     read = held_out * (2 if objective == "next_token" else 1)
     steps = -(-10 * read // batch)
-    assert steps // made(max_steps=steps, max_minutes=None).valid_every(cost) == 6
+    assert -(-steps // made(max_steps=steps, max_minutes=None).valid_every(cost)) == 6
     # One every ten steps of half a second each: 15 s for ten steps.
     assert made(valid_every=10).expected_steps(cost) == 80
     assert made(max_steps=7).expected_steps(cost) == 7

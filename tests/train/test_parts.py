@@ -87,7 +87,7 @@ def test_a_run_tells_classes_at_every_validation_and_at_the_end(objective, class
     assert weighted == pytest.approx(test["bits_per_base"])
     facts, content = json.loads((run / "run.json").read_text()), classes_bed.read_bytes()
     of_file = {"path": str(classes_bed), "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    assert facts["region_files"] == [of_file]
+    assert facts["class_files"] == [of_file]
     assert [one["path"] for one in words.files(facts)] == [facts["inputs"][0]["path"], str(classes_bed)]
     card = json.loads((run / "dataset.json").read_text())
     assert card["classes"]["test"] == {"exon": 2_000, "repeat": 500, "other": 3_500}

@@ -259,9 +259,22 @@ def test_a_run_does_not_go_on_with_bases_parted_in_another_way(make_config, tmp_
     run(make_config(valid_bed=str(bed), max_steps=2))
     before = (tmp_path / "run" / "run.json").read_text()
     bed.write_text("one\t0\t1500\n")
-    with pytest.raises(RunError, match=r"train had 11,000 bases in 1 stretches, and would now have 10,500 in 1; bring"):
+    with pytest.raises(RunError, match=r"train had 11,000 bases in 1 stretches, and would now have 10,500 in 1, or"):
+        run(make_config(valid_bed=str(bed), max_steps=4, resume=True))
+    # As many bases elsewhere.
+    bed.write_text("one\t5000\t6000\n")
+    with pytest.raises(RunError, match="or others; bring back the BED files"):
         run(make_config(valid_bed=str(bed), max_steps=4, resume=True))
     assert (tmp_path / "run" / "run.json").read_text() == before
+
+
+def test_a_run_does_not_go_on_with_other_weights_of_regions(make_config, tmp_path):
+    bed = tmp_path / "regions.bed"
+    bed.write_text("one\t0\t3000\t1\none\t3000\t6000\t5\n")
+    run(make_config(regions_bed=str(bed), max_steps=2))
+    bed.write_text("one\t0\t3000\t5\none\t3000\t6000\t1\n")
+    with pytest.raises(RunError, match=r"regions.bed: its content is not what .* was started on"):
+        run(make_config(regions_bed=str(bed), max_steps=4, resume=True))
 
 
 def test_every_session_is_on_record(make_config, tmp_path):
